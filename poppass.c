@@ -113,8 +113,7 @@ extern char **environ;
 
 /* The C library's own of these are several times as large */
 
-static const char *
-find(const char *s, char c, size_t len)
+static const char *find(const char *s, char c, size_t len)
 {
 	for (; len > 0; s++, len--)
 		if (*s == c)
@@ -123,8 +122,7 @@ find(const char *s, char c, size_t len)
 }
 
 /* How much of s is word, in small letters, in any case: all of word, or 0. */
-static size_t
-begins(const char *s, const char *word)
+static size_t begins(const char *s, const char *word)
 {
 	size_t n;
 
@@ -135,8 +133,7 @@ begins(const char *s, const char *word)
 }
 
 /* A variable's value; NULL where it is not set. */
-static const char *
-variable(const char *name)
+static const char *variable(const char *name)
 {
 	char **entry;
 	size_t n;
@@ -157,8 +154,7 @@ struct left {
 	long seconds, nanoseconds;
 };
 
-static long
-milliseconds(const struct left *left)
+static long milliseconds(const struct left *left)
 {
 	return left->seconds * 1000 + left->nanoseconds / 1000000;
 }
@@ -169,8 +165,7 @@ milliseconds(const struct left *left)
  * down, which only the bare system call shows: so there is no need for a clock,
  * nor for one that is right, and here alone a session spends its time.
  */
-static enum wake
-await(int fd, short events, struct left *left)
+static enum wake await(int fd, short events, struct left *left)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	long before = milliseconds(left);
@@ -182,8 +177,7 @@ await(int fd, short events, struct left *left)
 	return n < 0 && (errno == EINTR || errno == EAGAIN) ? SIGNALLED : EXPIRED;
 }
 
-static void
-delay(int seconds)
+static void delay(int seconds)
 {
 	struct left left = { seconds, 0 };
 
@@ -192,8 +186,7 @@ delay(int seconds)
 }
 
 /* The one place that writes to the client and the log: 0, or -1 with errno. */
-static int
-write_all(int fd, const char *buf, size_t len)
+static int write_all(int fd, const char *buf, size_t len)
 {
 	struct left left = { WRITE_TIMEOUT, 0 };
 	ssize_t n;
@@ -223,16 +216,14 @@ write_all(int fd, const char *buf, size_t len)
 static char line[LINE_SIZE];
 static size_t line_at, line_max;
 
-static void
-begin(size_t max)
+static void begin(size_t max)
 {
 	line_at = 0;
 	line_max = max;
 }
 
 /* What does not fit is left out. */
-static void
-put(const char *s)
+static void put(const char *s)
 {
 	while (*s != '\0' && line_at < line_max)
 		line[line_at++] = *s++;
@@ -240,8 +231,7 @@ put(const char *s)
 
 static const char hex_digits[] = "0123456789abcdef";
 
-static void
-put_number(unsigned int n, unsigned int base)
+static void put_number(unsigned int n, unsigned int base)
 {
 	char digits[12];
 	char *p = digits + sizeof digits - 1;
@@ -253,15 +243,13 @@ put_number(unsigned int n, unsigned int base)
 	put(p);
 }
 
-static int
-is_printable(char c)
+static int is_printable(char c)
 {
 	return c >= 0x20 && c < 0x7f;
 }
 
-/* Such that no quote ends early and no line breaks: at most room bytes, and dots if that cuts it. */
-static void
-put_escaped(const char *s, size_t room)
+/* So that no quote ends early and no line breaks: at most room bytes, then dots if that cut it. */
+static void put_escaped(const char *s, size_t room)
 {
 	char shown[5] = "\\x";
 
@@ -285,8 +273,7 @@ put_escaped(const char *s, size_t room)
 
 /* The log: note() begins an event, logged() ends and writes it */
 
-static void
-note(const char *event)
+static void note(const char *event)
 {
 	begin(LOG_MAX - 1);
 	put(syslog_priority);
@@ -303,16 +290,14 @@ note(const char *event)
 	put("\"");
 }
 
-static void
-note_status(int status)
+static void note_status(int status)
 {
 	put(" status=");
 	put_number((unsigned int)status, 10);
 }
 
 /* The last part of an event: gets all the room but what dots and a tail need. */
-static void
-put_rest(const char *text, size_t tail)
+static void put_rest(const char *text, size_t tail)
 {
 	size_t used = line_at + sizeof "..." - 1 + tail;
 
@@ -320,16 +305,14 @@ put_rest(const char *text, size_t tail)
 }
 
 /* A log that takes nothing must not stop a password change, and there is nobody to tell. */
-static void
-logged(void)
+static void logged(void)
 {
 	line_max = LOG_MAX;
 	put("\n");
 	write_all(2, line, line_at);
 }
 
-static void
-log_what(const char *event, const char *what)
+static void log_what(const char *event, const char *what)
 {
 	note(event);
 	put(" what=\"");
@@ -338,8 +321,7 @@ log_what(const char *event, const char *what)
 	logged();
 }
 
-static void
-log_number(const char *event, const char *what, const char *how, int number)
+static void log_number(const char *event, const char *what, const char *how, int number)
 {
 	note(event);
 	put(" what=\"");
@@ -350,14 +332,12 @@ log_number(const char *event, const char *what, const char *how, int number)
 	logged();
 }
 
-static void
-log_warning(const char *what)
+static void log_warning(const char *what)
 {
 	log_what("warning", what);
 }
 
-static void
-log_error(const char *event, const char *action)
+static void log_error(const char *event, const char *action)
 {
 	int error = errno;
 
@@ -365,8 +345,7 @@ log_error(const char *event, const char *action)
 	    error == EACCES ? ": permission denied, error " : ": error ", error);
 }
 
-static int
-write_line(const char *a, const char *b, const char *c, const char *end)
+static int write_line(const char *a, const char *b, const char *c, const char *end)
 {
 	begin(sizeof line - 2);
 	put(a);
@@ -377,8 +356,7 @@ write_line(const char *a, const char *b, const char *c, const char *end)
 	return write_all(1, line, line_at);
 }
 
-static void
-reply3(const char *a, const char *b, const char *c)
+static void reply3(const char *a, const char *b, const char *c)
 {
 	if (gone || write_line(a, b, c, "\r\n") == 0)
 		return;
@@ -386,15 +364,13 @@ reply3(const char *a, const char *b, const char *c)
 	log_error("closed", "write to client");
 }
 
-static void
-reply(const char *text)
+static void reply(const char *text)
 {
 	reply3(text, "", "");
 }
 
 /* Reads what there is on fd 0; 0 at its end, which is noted. */
-static size_t
-receive(char *buf, size_t size)
+static size_t receive(char *buf, size_t size)
 {
 	ssize_t n = read(0, buf, size);
 
@@ -413,8 +389,7 @@ receive(char *buf, size_t size)
  * so shut our side first and read on until the client has closed its own.
  * hold is for how many seconds the slot stays taken even when it has.
  */
-static _Noreturn void
-leave(int code, int hold)
+static _Noreturn void leave(int code, int hold)
 {
 	struct left left = { hold > CLOSE_WAIT ? hold : CLOSE_WAIT, 0 };
 	enum wake wake;
@@ -433,16 +408,14 @@ leave(int code, int hold)
 	_exit(code);
 }
 
-static _Noreturn void
-hang_up(const char *text, const char *what)
+static _Noreturn void hang_up(const char *text, const char *what)
 {
 	log_what("closed", what);
 	reply(text);
 	leave(0, 0);
 }
 
-static _Noreturn void
-fail_config(const char *what)
+static _Noreturn void fail_config(const char *what)
 {
 	log_what("config error", what);
 	if (!tls_asked)
@@ -453,8 +426,7 @@ fail_config(const char *what)
 /* Chains */
 
 /* The lowest free descriptor, made to give nothing, also where no /dev is mounted. */
-static int
-open_null(void)
+static int open_null(void)
 {
 	int fd = open("/dev/null", O_RDWR);
 	int empty[2];
@@ -470,8 +442,7 @@ open_null(void)
  * it that we still need. The record fits the pipe, so this write never waits,
  * and all that is not placed on 0 to 3 here goes away at exec.
  */
-static _Noreturn void
-become(const struct chain *chain, size_t len, int out)
+static _Noreturn void become(const struct chain *chain, size_t len, int out)
 {
 	int record[2];
 
@@ -491,8 +462,7 @@ become(const struct chain *chain, size_t len, int out)
 }
 
 /* Keeps the beginning of what the chain prints and drops the rest; false at its end. */
-static int
-take_text(int out)
+static int take_text(int out)
 {
 	ssize_t n;
 
@@ -506,8 +476,7 @@ take_text(int out)
 }
 
 /* False if the chain's first process has not ended by then. */
-static int
-reap(pid_t pid, int out, int seconds, int *status)
+static int reap(pid_t pid, int out, int seconds, int *status)
 {
 	struct left left = { seconds, 0 };
 	pid_t ended;
@@ -529,8 +498,7 @@ reap(pid_t pid, int out, int seconds, int *status)
 }
 
 /* What its pipe still holds, without waiting for grandchildren that keep it open. */
-static void
-take_rest(int out)
+static void take_rest(int out)
 {
 	struct left none = { 0, 0 };
 
@@ -538,8 +506,7 @@ take_rest(int out)
 		;
 }
 
-static enum verdict
-judge(const struct chain *chain, int status, int *code)
+static enum verdict judge(const struct chain *chain, int status, int *code)
 {
 	if (WIFSIGNALED(status)) {
 		log_number("trouble", chain->label, " signal ", WTERMSIG(status));
@@ -554,9 +521,8 @@ judge(const struct chain *chain, int status, int *code)
 	return TROUBLE;
 }
 
-/* The whole session of the chain, before its first process is reaped and the number can be another's. */
-static enum verdict
-kill_chain(const struct chain *chain, pid_t pid, int out, int *code)
+/* Kills the chain's whole session, while its first process, not yet reaped, keeps the number. */
+static enum verdict kill_chain(const struct chain *chain, pid_t pid, int out, int *code)
 {
 	int status;
 
@@ -573,8 +539,7 @@ kill_chain(const struct chain *chain, pid_t pid, int out, int *code)
 }
 
 /* The one place that runs a chain. code is its exit status where there is one. */
-static enum verdict
-run(const struct chain *chain, size_t len, int *code)
+static enum verdict run(const struct chain *chain, size_t len, int *code)
 {
 	enum verdict verdict;
 	int out[2], status;
@@ -608,23 +573,20 @@ run(const struct chain *chain, size_t len, int *code)
 
 /* Commands: each handler is called with its argument in the record, and tells what is due next */
 
-static void
-forget(void)
+static void forget(void)
 {
 	explicit_bzero(secret.record, sizeof secret.record);
 	explicit_bzero(secret.text, sizeof secret.text);
 	record_len = text_len = 0;
 }
 
-static enum due
-got_name(void)
+static enum due got_name(void)
 {
 	reply("200 Your password please.");
 	return PASS;
 }
 
-static enum due
-wrong_password(int code)
+static enum due wrong_password(int code)
 {
 	note("auth failed");
 	if (code != 1)
@@ -638,16 +600,14 @@ wrong_password(int code)
 	return USER;
 }
 
-static _Noreturn void
-give_up(const char *text)
+static _Noreturn void give_up(const char *text)
 {
 	reply3(TEMPORARY, text, "");
 	leave(0, FAIL_DELAY);
 }
 
 /* The record still lacks its last two fields, which are empty here: two of the zeros behind it. */
-static enum due
-got_old(void)
+static enum due got_old(void)
 {
 	int code = 0;
 
@@ -664,8 +624,7 @@ got_old(void)
 	give_up("password not changed.");
 }
 
-static int
-contains(const char *text, size_t len, const char *word)
+static int contains(const char *text, size_t len, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -675,8 +634,7 @@ contains(const char *text, size_t len, const char *word)
 	return 0;
 }
 
-static size_t
-code_length(const char *s, size_t len)
+static size_t code_length(const char *s, size_t len)
 {
 	size_t i;
 
@@ -687,8 +645,7 @@ code_length(const char *s, size_t len)
 }
 
 /* The chain's first line, fit for the user; empty if it would show a password. */
-static const char *
-reason(void)
+static const char *reason(void)
 {
 	static char shown[REASON_MAX + 1];
 	const char *old = secret.record + strlen(secret.record) + 1;
@@ -711,8 +668,7 @@ reason(void)
 	return shown;
 }
 
-static _Noreturn void
-refuse(int code)
+static _Noreturn void refuse(int code)
 {
 	const char *why = reason();
 
@@ -728,8 +684,7 @@ refuse(int code)
 	leave(0, FAIL_DELAY);
 }
 
-static enum due
-got_new(void)
+static enum due got_new(void)
 {
 	int code = 0;
 
@@ -763,8 +718,7 @@ static const struct command {
 
 /* Lines from the client */
 
-static void
-fill(struct left *left)
+static void fill(struct left *left)
 {
 	switch (await(0, POLLIN, left)) {
 	case EXPIRED:
@@ -780,8 +734,7 @@ fill(struct left *left)
  * Returns the length of the next line, without its end. What ends without one
  * is dropped: a connection that is cut must not set half a password.
  */
-static size_t
-next_line(void)
+static size_t next_line(void)
 {
 	struct left left = { IDLE_TIMEOUT, 0 };
 	const char *lf;
@@ -809,16 +762,14 @@ next_line(void)
 	return len;
 }
 
-static void
-drop_line(void)
+static void drop_line(void)
 {
 	in_len -= line_len;
 	memmove(secret.in, secret.in + line_len, in_len);
 	explicit_bzero(secret.in + in_len, sizeof secret.in - in_len);
 }
 
-static enum due
-mistake(const char *text)
+static enum due mistake(const char *text)
 {
 	drop_line();
 	forget();
@@ -828,8 +779,7 @@ mistake(const char *text)
 	return USER;
 }
 
-static int
-has_control(const char *s, size_t len)
+static int has_control(const char *s, size_t len)
 {
 	for (; len > 0; s++, len--)
 		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
@@ -838,17 +788,15 @@ has_control(const char *s, size_t len)
 }
 
 /* Where the argument begins if the line is this command with one, else 0. */
-static size_t
-argument(const char *keyword, size_t len)
+static size_t argument(const char *keyword, size_t len)
 {
 	size_t n = begins(secret.in, keyword);
 
 	return n > 0 && len > n + 1 && secret.in[n] == ' ' ? n + 1 : 0;
 }
 
-/* Adds a field to the record; false if name and passwords with their four NULs are too long for it. */
-static int
-add_field(enum due due, const char *s, size_t len)
+/* Adds a field to the record; false if name, passwords and four NULs are too long for it. */
+static int add_field(enum due due, const char *s, size_t len)
 {
 	size_t typed = record_len - (size_t)due;
 
@@ -863,8 +811,7 @@ add_field(enum due due, const char *s, size_t len)
 }
 
 /* The line is dropped before its handler runs: a chain may take its time. */
-static enum due
-obey(enum due due, size_t len)
+static enum due obey(enum due due, size_t len)
 {
 	const struct command *command = &commands[due];
 	size_t at;
@@ -889,8 +836,7 @@ obey(enum due due, size_t len)
 static const unsigned char ipv4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 /* As RFC 5952 writes it: the longest run of zeros left out. */
-static void
-put_ipv6(const unsigned char ip[16])
+static void put_ipv6(const unsigned char ip[16])
 {
 	int i, start = 0, best = -1, longest = 1;
 
@@ -914,14 +860,12 @@ put_ipv6(const unsigned char ip[16])
 	}
 }
 
-static int
-is_ipv4(const unsigned char ip[16])
+static int is_ipv4(const unsigned char ip[16])
 {
 	return memcmp(ip, ipv4_prefix, sizeof ipv4_prefix) == 0;
 }
 
-static void
-set_address(const unsigned char ip[16])
+static void set_address(const unsigned char ip[16])
 {
 	int i;
 
@@ -937,14 +881,12 @@ set_address(const unsigned char ip[16])
 	address[line_at] = '\0';
 }
 
-static int
-is_digit(char c)
+static int is_digit(char c)
 {
 	return c >= '0' && c <= '9';
 }
 
-static int
-parse_ipv4(const char *s, unsigned char *ip)
+static int parse_ipv4(const char *s, unsigned char *ip)
 {
 	unsigned int n;
 	int i;
@@ -962,8 +904,7 @@ parse_ipv4(const char *s, unsigned char *ip)
 }
 
 /* The value of up to four hex digits at *s, which moves behind them; -1 if there is none. */
-static int
-parse_group(const char **s)
+static int parse_group(const char **s)
 {
 	int i, n = 0;
 
@@ -978,8 +919,7 @@ parse_group(const char **s)
 }
 
 /* Fills ip from the left; what stood behind "::" moves to the right at the end. */
-static int
-parse_ipv6(const char *s, unsigned char ip[16])
+static int parse_ipv6(const char *s, unsigned char ip[16])
 {
 	size_t at = 0, gap = 16;
 	const char *group;
@@ -1018,8 +958,7 @@ parse_ipv6(const char *s, unsigned char ip[16])
 }
 
 /* s as 16 bytes, IPv4 as ::ffff:a.b.c.d; false if it is no address, or that of nobody. */
-static int
-parse_address(const char *s, unsigned char ip[16])
+static int parse_address(const char *s, unsigned char ip[16])
 {
 	static const unsigned char nobody[4];
 
@@ -1030,8 +969,7 @@ parse_address(const char *s, unsigned char ip[16])
 }
 
 /* The interface in fe80::1%eth0 is left out. */
-static int
-take_literal(const char *s, size_t len)
+static int take_literal(const char *s, size_t len)
 {
 	char literal[ADDRESS_MAX];
 	unsigned char ip[16];
@@ -1050,8 +988,7 @@ take_literal(const char *s, size_t len)
 }
 
 /* busybox's ip:port and [ip]:port. */
-static int
-take_with_port(const char *s)
+static int take_with_port(const char *s)
 {
 	const char *end = s[0] == '[' ? find(s, ']', strlen(s)) : find(s, ':', strlen(s));
 
@@ -1061,8 +998,7 @@ take_with_port(const char *s)
 }
 
 /* Proxies and wrappers say it in the environment: that comes before the socket's own peer. */
-static int
-take_from_environment(void)
+static int take_from_environment(void)
 {
 	enum { WITH_PORT = 3 };
 	static const char *const variables[] = {
@@ -1091,8 +1027,7 @@ take_from_environment(void)
 }
 
 /* Sets rhost, and ends here if the client has left already: no chain runs for it. */
-static void
-find_address(void)
+static void find_address(void)
 {
 	union {
 		struct sockaddr any;
@@ -1120,8 +1055,7 @@ find_address(void)
 /* Start: descriptors, log, signals */
 
 /* So that no later open lands on 0, 1 or 2, and the client on no chain's descriptor. */
-static void
-clean_descriptors(void)
+static void clean_descriptors(void)
 {
 	struct pollfd p[3] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
 	struct left none = { 0, 0 };
@@ -1142,8 +1076,7 @@ clean_descriptors(void)
 }
 
 /* A number that no other socket has; 0 for what is none. */
-static uint64_t
-socket_number(int fd)
+static uint64_t socket_number(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof cookie;
@@ -1157,8 +1090,7 @@ socket_number(int fd)
  * Under inetd fd 2 is the client: nothing of ours, nor of a chain, may be
  * written there. A kernel that cannot tell sockets apart counts as inetd.
  */
-static void
-find_log(void)
+static void find_log(void)
 {
 	struct sockaddr_un syslog = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 	uint64_t number = socket_number(2);
@@ -1177,8 +1109,7 @@ find_log(void)
 		_exit(EXIT_TEMPORARY);
 }
 
-static void
-on_signal(int number)
+static void on_signal(int number)
 {
 	(void)number;
 }
@@ -1187,8 +1118,7 @@ on_signal(int number)
  * SIGCHLD is let through by await() alone, so that no end of a child is missed.
  * prctl and prlimit have no reason to fail; without them all works as well.
  */
-static void
-protect(void)
+static void protect(void)
 {
 	static const struct rlimit no_core = { 0, 0 };
 	static const struct itimerval backstop = { .it_value.tv_sec = BACKSTOP };
@@ -1212,8 +1142,7 @@ protect(void)
 
 /* Configuration */
 
-static int
-is_blank(char c)
+static int is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -1223,8 +1152,7 @@ is_blank(char c)
  * at the end of s. A word may stand in quotes of either kind. Returns what is
  * wrong, or NULL.
  */
-static const char *
-split_word(char **s, char **word)
+static const char *split_word(char **s, char **word)
 {
 	char quote, *p = *s;
 
@@ -1253,8 +1181,7 @@ split_word(char **s, char **word)
 	return NULL;
 }
 
-static const char *
-split_command(const char *s)
+static const char *split_command(const char *s)
 {
 	static char copy[COMMAND_MAX + 1], *words[MAX_ARGS + 1];
 	const char *wrong;
@@ -1282,8 +1209,7 @@ split_command(const char *s)
 }
 
 /* Sets up both chains; returns what is wrong, or NULL. */
-static const char *
-configure(int argc, char **argv)
+static const char *configure(int argc, char **argv)
 {
 	const char *hostname = argv[1];
 	size_t len;
@@ -1301,8 +1227,7 @@ configure(int argc, char **argv)
 }
 
 /* Takes a variable out of the environment: no chain needs to know where the key is. */
-static const char *
-take_variable(const char *name)
+static const char *take_variable(const char *name)
 {
 	const char *value, *found = NULL;
 	char **entry;
@@ -1319,8 +1244,7 @@ take_variable(const char *name)
 }
 
 /* From here on fd 0 and fd 1 speak plain text. */
-static void
-start_tls(const char *certfile, const char *keyfile)
+static void start_tls(const char *certfile, const char *keyfile)
 {
 	const char *why = "";
 
@@ -1340,22 +1264,19 @@ start_tls(const char *certfile, const char *keyfile)
 
 /* qmail-poppass -t */
 
-static void
-say(const char *a, const char *b, const char *c)
+static void say(const char *a, const char *b, const char *c)
 {
 	if (write_line(a, b, c, "\n") == -1)
 		_exit(EXIT_TEMPORARY);
 }
 
-static void
-say_tls(const char *what)
+static void say_tls(const char *what)
 {
 	say("tls: ", what, "");
 }
 
 /* A user that nobody has, with passwords that nobody has. */
-static void
-invent_record(void)
+static void invent_record(void)
 {
 	unsigned char random[16];
 	char name[] = "poppass-test-0000000000000000";
@@ -1370,9 +1291,8 @@ invent_record(void)
 	add_field(PASS, name + 2, sizeof name - 3);
 }
 
-/* 0 if the chain refuses an invented user, as it must; else the exit code that says how bad it is. */
-static int
-try_chain(const struct chain *chain, int setting)
+/* 0 if the chain refuses an invented user, as it must; else the exit code for what is wrong. */
+static int try_chain(const struct chain *chain, int setting)
 {
 	int code = 0;
 
@@ -1402,8 +1322,7 @@ try_chain(const struct chain *chain, int setting)
 	return EXIT_TEMPORARY;
 }
 
-static int
-test_configuration(const char *wrong, const char *certfile, const char *keyfile)
+static int test_configuration(const char *wrong, const char *certfile, const char *keyfile)
 {
 	int code;
 
@@ -1418,14 +1337,12 @@ test_configuration(const char *wrong, const char *certfile, const char *keyfile)
 	return code != 0 ? code : try_chain(&set, 1);
 }
 
-static int
-is_option(const char *s, char letter)
+static int is_option(const char *s, char letter)
 {
 	return s[0] == '-' && s[1] == letter && s[2] == '\0';
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	const char *certfile, *keyfile, *wrong;
 	int testing = argc > 1 && is_option(argv[1], 't');
