@@ -54,6 +54,7 @@
 
 #define EXIT_CONFIG	100
 #define EXIT_TEMPORARY	111
+#define RECORD_FD	3
 
 /* Of what a chain prints: its code, what is shown, and room for a password that begins in that. */
 #define CODE_LEN	4
@@ -78,7 +79,7 @@ _Static_assert(RECORD_MAX <= 4096, "the record must fit the smallest pipe");
 _Static_assert(LOG_MAX >= LOG_NAME_MAX + ADDRESS_MAX + 70, "address and name must fit a log line");
 _Static_assert(TEMPFAIL_CODE >= 400 && TEMPFAIL_CODE <= 599, "a failure is 4xx or 5xx");
 
-enum wake { EXPIRED, READY, SIGNALLED };
+enum wake { EXPIRED, READY, ENDED, SIGNALLED };	/* ENDED: the other side closed, and nothing is left to read */
 enum verdict { ACCEPTED, REFUSED, TROUBLE, LOST };	/* LOST: nobody knows what it did */
 enum due { USER, PASS, NEWPASS };
 
@@ -104,6 +105,7 @@ static char address[ADDRESS_MAX] = "local";
 static const char *syslog_priority = "";	/* of fd 2, where that is /dev/log */
 static pid_t self;
 static int gone;	/* the client closed, or takes no replies */
+static int is_socket;	/* is fd 1, too */
 static int tls_asked;
 static int mistakes, tries;
 static long session_left = SESSION_TIMEOUT * 1000L;	/* milliseconds */
@@ -111,7 +113,7 @@ static sigset_t no_signals;
 
 extern char **environ;
 
-/* The C library's own of these are several times as large */
+/* The C library's own of these are several times as large, and size counts here */
 
 static const char *find(const char *s, char c, size_t len)
 {
@@ -173,7 +175,7 @@ static enum wake await(int fd, short events, struct left *left)
 
 	session_left -= before - milliseconds(left);
 	if (n > 0)
-		return READY;
+		return p.revents == POLLHUP ? ENDED : READY;
 	return n < 0 && (errno == EINTR || errno == EAGAIN) ? SIGNALLED : EXPIRED;
 }
 
@@ -185,27 +187,34 @@ static void delay(int seconds)
 		;
 }
 
+/* A socket is asked not to wait; whatever else the client is, await() was asked before. */
+static ssize_t write_some(int fd, const char *buf, size_t len)
+{
+	if (fd == 1 && is_socket)
+		return send(fd, buf, len, MSG_DONTWAIT);
+	return write(fd, buf, len);
+}
+
 /* The one place that writes to the client and the log: 0, or -1 with errno. */
 static int write_all(int fd, const char *buf, size_t len)
 {
 	struct left left = { WRITE_TIMEOUT, 0 };
+	int ask = fd != 1 || !is_socket;
+	enum wake wake;
 	ssize_t n;
 
 	while (len > 0) {
-		switch (await(fd, POLLOUT, &left)) {
-		case EXPIRED:
-			errno = ETIMEDOUT;
-			return -1;
-		case SIGNALLED:
+		wake = ask ? await(fd, POLLOUT, &left) : READY;
+		if (wake == SIGNALLED)
 			continue;
-		case READY:
-			break;
-		}
-		n = write(fd, buf, len);
+		errno = ETIMEDOUT;
+		n = wake != EXPIRED ? write_some(fd, buf, len) : -1;
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
-		} else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		} else if (errno == EAGAIN)
+			ask = 1;
+		else if (errno != EINTR)
 			return -1;
 	}
 	return 0;
@@ -397,10 +406,10 @@ static _Noreturn void leave(int code, int hold)
 
 	explicit_bzero(&secret, sizeof secret);
 	record_len = 0;
-	if (shutdown(1, SHUT_WR) == -1 && errno == ENOTSOCK)
+	if (!is_socket || shutdown(1, SHUT_WR) == -1)
 		close(1);
 	while ((!gone || hold > 0) && (wake = await(gone ? -1 : 0, POLLIN, &left)) != EXPIRED)
-		if (wake == READY)
+		if (wake != SIGNALLED)
 			receive(secret.scrap, sizeof secret.scrap);
 	if ((why = tls_end()) != NULL)
 		log_what("tls failed", why);
@@ -425,13 +434,19 @@ static _Noreturn void fail_config(const char *what)
 
 /* Chains */
 
+/* The C library's pipe2 has 200 bytes more, for kernels from before 2008. */
+static int make_pipe(int fd[2], int flags)
+{
+	return (int)syscall(SYS_pipe2, fd, flags);
+}
+
 /* The lowest free descriptor, made to give nothing, also where no /dev is mounted. */
 static int open_null(void)
 {
 	int fd = open("/dev/null", O_RDWR);
 	int empty[2];
 
-	if (fd >= 0 || pipe2(empty, 0) == -1)
+	if (fd >= 0 || make_pipe(empty, 0) == -1)
 		return fd;
 	close(empty[1]);
 	return empty[0];
@@ -440,17 +455,16 @@ static int open_null(void)
 /*
  * The child of vfork: shares our memory until exec, so it changes nothing in
  * it that we still need. The record fits the pipe, so this write never waits,
- * and all that is not placed on 0 to 3 here goes away at exec.
+ * and all that is not placed on 0 to 3 goes away at exec.
  */
 static _Noreturn void become(const struct chain *chain, size_t len, int out)
 {
 	int record[2];
 
-	close(0);
-	if (open_null() != 0 || dup2(out, 1) == -1 ||
-	    pipe2(record, O_CLOEXEC) == -1 ||
+	if (dup2(RECORD_FD, 0) == -1 || dup2(out, 1) == -1 ||
+	    make_pipe(record, O_CLOEXEC) == -1 ||
 	    write(record[1], secret.record, len) != (ssize_t)len ||
-	    dup2(record[0], 3) == -1 ||
+	    dup2(record[0], RECORD_FD) == -1 ||
 	    setsid() == -1 ||
 	    sigprocmask(SIG_SETMASK, &no_signals, NULL) == -1)
 		log_error("trouble", chain->label);
@@ -475,26 +489,22 @@ static int take_text(int out)
 	return n > 0 || (n == -1 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* False if the chain's first process has not ended by then. */
+/*
+ * False if the chain's first process has not ended by then. SIGCHLD is blocked
+ * but while we wait, so none is lost, and only then is there something to reap.
+ */
 static int reap(pid_t pid, int out, int seconds, int *status)
 {
 	struct left left = { seconds, 0 };
-	pid_t ended;
+	enum wake wake;
 
-	do {
-		switch (await(out, POLLIN, &left)) {
-		case EXPIRED:
-			return waitpid(pid, status, WNOHANG) == pid;
-		case READY:
-			if (!take_text(out))
-				out = -1;
-			break;
-		case SIGNALLED:
-			break;
-		}
-		ended = waitpid(pid, status, WNOHANG);
-	} while (ended == 0 || (ended == -1 && errno == EINTR));
-	return ended == pid;
+	while ((wake = await(out, POLLIN, &left)) != EXPIRED)
+		if (wake == SIGNALLED) {
+			if (waitpid(pid, status, WNOHANG) == pid)
+				return 1;
+		} else if (wake == ENDED || !take_text(out))
+			out = -1;
+	return waitpid(pid, status, WNOHANG) == pid;
 }
 
 /* What its pipe still holds, without waiting for grandchildren that keep it open. */
@@ -538,6 +548,17 @@ static enum verdict kill_chain(const struct chain *chain, pid_t pid, int out, in
 	return LOST;
 }
 
+/* The pipe for what the chain prints. A null descriptor keeps RECORD_FD free for its record. */
+static int open_pipe(int out[2])
+{
+	static int reserved;
+
+	if (!reserved && open_null() != RECORD_FD)
+		return -1;
+	reserved = 1;
+	return make_pipe(out, O_CLOEXEC);
+}
+
 /* The one place that runs a chain. code is its exit status where there is one. */
 static enum verdict run(const struct chain *chain, size_t len, int *code)
 {
@@ -546,7 +567,7 @@ static enum verdict run(const struct chain *chain, size_t len, int *code)
 	pid_t pid;
 
 	text_len = 0;
-	if (pipe2(out, O_CLOEXEC) == -1) {
+	if (open_pipe(out) == -1) {
 		log_error("trouble", "pipe");
 		return TROUBLE;
 	}
@@ -725,6 +746,7 @@ static void fill(struct left *left)
 		hang_up("500 Timeout, closing connection.", "timeout");
 	case SIGNALLED:
 		return;
+	case ENDED:
 	case READY:
 		in_len += receive(secret.in + in_len, sizeof secret.in - in_len);
 	}
@@ -1038,7 +1060,8 @@ static void find_address(void)
 	socklen_t len = sizeof peer;
 	unsigned char ip[16];
 
-	if (getpeername(0, &peer.any, &len) == -1 && errno == ENOTCONN) {
+	is_socket = getpeername(0, &peer.any, &len) == 0;
+	if (!is_socket && errno == ENOTCONN) {
 		gone = 1;
 		leave(0, 0);
 	}
@@ -1250,6 +1273,7 @@ static void start_tls(const char *certfile, const char *keyfile)
 
 	switch (tls_start(certfile, keyfile, log_warning, &why)) {
 	case TLS_OK:
+		is_socket = 1;
 		return;
 	case TLS_CONFIG:
 		fail_config(why);
@@ -1368,7 +1392,7 @@ int main(int argc, char **argv)
 	if (wrong != NULL)
 		fail_config(wrong);
 	if (certfile != NULL)
-		start_tls(certfile, keyfile != NULL ? keyfile : certfile);
+		start_tls(certfile, keyfile);
 	reply3("200 ", argv[1], " hello, who are you?");
 	for (;;)
 		due = obey(due, next_line());
