@@ -32,11 +32,11 @@ BEARSSL_CFLAGS ?= -I$(DEPS)/include
 BEARSSL_LIBS ?= $(DEPS)/lib/libbearssl.a
 export CC BUILD DEPS
 
-MY_CFLAGS = $(MY_CFLAGS_$(STATIC)) -std=c11 -Wall -Wextra -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+MY_CFLAGS = $(MY_CFLAGS_$(STATIC)) -std=c11 -Wall -Wextra -ffile-prefix-map=$(CURDIR)=. -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 MY_CPPFLAGS = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DTLS=$(TLS) -I.
 MY_CFLAGS_1 = -fno-pie
-MY_LDFLAGS_1 = -static -no-pie
-MY_LDFLAGS = $(MY_LDFLAGS_$(STATIC)) -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none
+MY_LDFLAGS_1 = -static -no-pie -Wl,-z,noseparate-code,-z,norelro,--build-id=none
+MY_LDFLAGS = $(MY_LDFLAGS_$(STATIC)) -Wl,--gc-sections,-z,noexecstack
 GLUE_0 =
 GLUE_1 = $(BUILD)/bearssl_glue.o
 GLUE_LIBS_1 = $(BEARSSL_LIBS)
@@ -98,6 +98,18 @@ demo: all
 test check: all
 	@sh test.sh
 
+# FUZZ_SECONDS=600 make fuzz: longer than the 60 seconds of CI.
+fuzz:
+	@sh tests/fuzz.sh
+
+# Puts faults into the sources, one by one: each has to be noticed by the group that is named beside it.
+mutants: all
+	@sh tests/mutants.sh
+
+# 10,000 sessions by 50 clients at once.
+load: all
+	@sh test.sh load
+
 # Measures against the floor and the peers (sh bench/peers.sh brings those): make bench, make bench QUICK=1.
 BENCH = $(addprefix $(BUILD)/bench/,nothing floor base once copy)
 
@@ -109,6 +121,27 @@ $(BUILD)/bench/%: bench/%.c bench/dialogue.h $(BUILD)/flags
 bench: all $(BENCH)
 	@$(MAKE) -s TLS=0 BUILD=$(BUILD)/plain $(BUILD)/plain/qmail-poppass
 	@TLS=$(TLS) sh bench/run.sh
+
+# The programs for other machines, tested under emulation; a booted machine that has nothing else.
+deps-cross:
+	@sh tests/cross.sh packages
+
+cross: deps deps-cross
+	@sh tests/cross.sh
+
+deps-initramfs:
+	@sh tests/initramfs.sh packages
+
+initramfs: deps deps-initramfs
+	@sh tests/initramfs.sh
+
+# What the programs weigh, against the budgets.
+size: all
+	@sh tests/size.sh
+
+# The release, of what git has or else of what is here: the same bytes from the same files.
+dist:
+	@VERSION=$(VERSION) sh tests/dist.sh
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
@@ -122,4 +155,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all deps deps-libs deps-real demo test check bench install clean distclean FORCE
+.PHONY: all deps deps-libs deps-real deps-cross deps-initramfs cross initramfs size dist demo test check fuzz mutants load bench install clean distclean FORCE

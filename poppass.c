@@ -61,6 +61,7 @@
 #define TEXT_MAX	(CODE_LEN + REASON_MAX + RECORD_MAX)
 #define REPLY_MAX	(64 + (HOSTNAME_MAX > REASON_MAX ? HOSTNAME_MAX : REASON_MAX))
 #define ADDRESS_MAX	INET6_ADDRSTRLEN
+#define MOMENT		50000000	/* nanoseconds */
 #define VARIABLE_MAX	32
 #define LINE_SIZE	(REPLY_MAX > LOG_MAX ? REPLY_MAX : LOG_MAX)
 #define FDS_MAX		65536
@@ -79,7 +80,7 @@ _Static_assert(RECORD_MAX <= 4096, "the record must fit the smallest pipe");
 _Static_assert(LOG_MAX >= LOG_NAME_MAX + ADDRESS_MAX + 70, "address and name must fit a log line");
 _Static_assert(TEMPFAIL_CODE >= 400 && TEMPFAIL_CODE <= 599, "a failure is 4xx or 5xx");
 
-enum wake { EXPIRED, READY, ENDED, SIGNALLED };	/* ENDED: the other side closed, and nothing is left to read */
+enum wake { EXPIRED, READY, ENDED, SIGNALLED };	/* ENDED: closed, nothing left to read */
 enum verdict { ACCEPTED, REFUSED, TROUBLE, LOST };	/* LOST: nobody knows what it did */
 enum due { USER, PASS, NEWPASS };
 
@@ -105,7 +106,7 @@ static char address[ADDRESS_MAX] = "local";
 static const char *syslog_priority = "";	/* of fd 2, where that is /dev/log */
 static pid_t self;
 static int gone;	/* the client closed, or takes no replies */
-static int is_socket;	/* is fd 1, too */
+static int is_socket;	/* is fd 0, and so fd 1 unless it shows otherwise */
 static int tls_asked;
 static int mistakes, tries;
 static long session_left = SESSION_TIMEOUT * 1000L;	/* milliseconds */
@@ -161,6 +162,28 @@ static long milliseconds(const struct left *left)
 	return left->seconds * 1000 + left->nanoseconds / 1000000;
 }
 
+static void set_left(struct left *left, long ms)
+{
+	left->seconds = ms / 1000;
+	left->nanoseconds = ms % 1000 * 1000000;
+}
+
+/*
+ * Who always has something for us keeps us from waiting, and the time that we
+ * work goes uncounted: of that the alarm's timer knows.
+ */
+static void count_work(struct left *left)
+{
+	struct itimerval timer;
+	long work;
+
+	getitimer(ITIMER_REAL, &timer);
+	work = session_left + (BACKSTOP - SESSION_TIMEOUT) * 1000L -
+	    timer.it_value.tv_sec * 1000 - timer.it_value.tv_usec / 1000;
+	session_left -= work;
+	set_left(left, milliseconds(left) - work);
+}
+
 /*
  * The one place that waits: until fd is ready, a signal came (a child ended),
  * or no time is left. fd -1 waits for the other two. Linux itself counts left
@@ -169,11 +192,14 @@ static long milliseconds(const struct left *left)
  */
 static enum wake await(int fd, short events, struct left *left)
 {
+	static unsigned int busy;
 	struct pollfd p = { .fd = fd, .events = events };
 	long before = milliseconds(left);
 	long n = syscall(SYS_ppoll, &p, 1, left, &no_signals, _NSIG / 8);
 
 	session_left -= before - milliseconds(left);
+	if (n > 0 && ++busy % 256 == 0)
+		count_work(left);
 	if (n > 0)
 		return p.revents == POLLHUP ? ENDED : READY;
 	return n < 0 && (errno == EINTR || errno == EAGAIN) ? SIGNALLED : EXPIRED;
@@ -212,9 +238,10 @@ static int write_all(int fd, const char *buf, size_t len)
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
-		} else if (errno == EAGAIN)
+		} else if (errno == EAGAIN || errno == ENOTSOCK) {
+			is_socket &= errno == EAGAIN;
 			ask = 1;
-		else if (errno != EINTR)
+		} else if (errno != EINTR)
 			return -1;
 	}
 	return 0;
@@ -232,10 +259,16 @@ static void begin(size_t max)
 }
 
 /* What does not fit is left out. */
+static void put_byte(char c)
+{
+	if (line_at < line_max)
+		line[line_at++] = c;
+}
+
 static void put(const char *s)
 {
-	while (*s != '\0' && line_at < line_max)
-		line[line_at++] = *s++;
+	while (*s != '\0')
+		put_byte(*s++);
 }
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -260,23 +293,22 @@ static int is_printable(char c)
 /* So that no quote ends early and no line breaks: at most room bytes, then dots if that cut it. */
 static void put_escaped(const char *s, size_t room)
 {
-	char shown[5] = "\\x";
+	size_t n;
 
 	for (; *s != '\0'; s++) {
-		shown[0] = *s;
-		shown[1] = '\0';
-		if (!is_printable(*s) || *s == '"' || *s == '\\') {
-			shown[0] = '\\';
-			shown[1] = 'x';
-			shown[2] = hex_digits[(unsigned char)*s >> 4];
-			shown[3] = hex_digits[*s & 15];
-		}
-		if (strlen(shown) > room) {
+		n = !is_printable(*s) || *s == '"' || *s == '\\' ? 4 : 1;
+		if (n > room) {
 			put("...");
 			return;
 		}
-		room -= strlen(shown);
-		put(shown);
+		room -= n;
+		if (n == 1) {
+			put_byte(*s);
+			continue;
+		}
+		put("\\x");
+		put_byte(hex_digits[(unsigned char)*s >> 4]);
+		put_byte(hex_digits[*s & 15]);
 	}
 }
 
@@ -409,11 +441,12 @@ static _Noreturn void leave(int code, int hold)
 	if (!is_socket || shutdown(1, SHUT_WR) == -1)
 		close(1);
 	while ((!gone || hold > 0) && (wake = await(gone ? -1 : 0, POLLIN, &left)) != EXPIRED)
-		if (wake != SIGNALLED)
+		if (wake != SIGNALLED) {
 			receive(secret.scrap, sizeof secret.scrap);
+			explicit_bzero(secret.scrap, sizeof secret.scrap);
+		}
 	if ((why = tls_end()) != NULL)
 		log_what("tls failed", why);
-	explicit_bzero(&secret, sizeof secret);
 	_exit(code);
 }
 
@@ -434,7 +467,7 @@ static _Noreturn void fail_config(const char *what)
 
 /* Chains */
 
-/* The C library's pipe2 has 200 bytes more, for kernels from before 2008. */
+/* The C library's pipe2, and its open, have 200 bytes more, for kernels from before 2008. */
 static int make_pipe(int fd[2], int flags)
 {
 	return (int)syscall(SYS_pipe2, fd, flags);
@@ -443,7 +476,7 @@ static int make_pipe(int fd[2], int flags)
 /* The lowest free descriptor, made to give nothing, also where no /dev is mounted. */
 static int open_null(void)
 {
-	int fd = open("/dev/null", O_RDWR);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
 	int empty[2];
 
 	if (fd >= 0 || make_pipe(empty, 0) == -1)
@@ -491,19 +524,24 @@ static int take_text(int out)
 
 /*
  * False if the chain's first process has not ended by then. SIGCHLD is blocked
- * but while we wait, so none is lost, and only then is there something to reap.
+ * but while we wait, so none is lost; yet none comes through as long as a
+ * grandchild never lets the pipe run dry, hence the look after each read.
+ * Most chains end at once and print little: for a moment their end alone is
+ * waited for, since the closing of the pipe would wake us once more.
  */
 static int reap(pid_t pid, int out, int seconds, int *status)
 {
-	struct left left = { seconds, 0 };
+	struct left moment = { 0, MOMENT }, left = { seconds, 0 };
 	enum wake wake;
 
+	while (await(-1, 0, &moment) != EXPIRED)
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return 1;
 	while ((wake = await(out, POLLIN, &left)) != EXPIRED)
-		if (wake == SIGNALLED) {
-			if (waitpid(pid, status, WNOHANG) == pid)
-				return 1;
-		} else if (wake == ENDED || !take_text(out))
+		if (wake == ENDED || (wake == READY && !take_text(out)))
 			out = -1;
+		else if (waitpid(pid, status, WNOHANG) == pid)
+			return 1;
 	return waitpid(pid, status, WNOHANG) == pid;
 }
 
@@ -764,10 +802,8 @@ static size_t next_line(void)
 
 	if (session_left <= 0)
 		hang_up("500 Timeout, closing connection.", "timeout");
-	if (session_left < IDLE_TIMEOUT * 1000L) {
-		left.seconds = session_left / 1000;
-		left.nanoseconds = session_left % 1000 * 1000000;
-	}
+	if (session_left < IDLE_TIMEOUT * 1000L)
+		set_left(&left, session_left);
 	while ((lf = find(secret.in, '\n', in_len)) == NULL) {
 		if (in_len == sizeof secret.in)
 			hang_up("500 Line too long.", "line too long");
@@ -951,7 +987,7 @@ static int parse_ipv6(const char *s, unsigned char ip[16])
 		return 0;
 	for (;;) {
 		if (*s == ':') {
-			if (gap < 16)
+			if (gap < 16 || at == 16)
 				return 0;
 			gap = at;
 			if (*++s == '\0')
@@ -1077,6 +1113,13 @@ static void find_address(void)
 
 /* Start: descriptors, log, signals */
 
+/* Nobody can be told but the log, if that: where it is may not yet be known. */
+static _Noreturn void cannot_start(void)
+{
+	log_error("trouble", "start");
+	_exit(EXIT_TEMPORARY);
+}
+
 /* So that no later open lands on 0, 1 or 2, and the client on no chain's descriptor. */
 static void clean_descriptors(void)
 {
@@ -1086,10 +1129,10 @@ static void clean_descriptors(void)
 	int fd;
 
 	if (syscall(SYS_ppoll, p, 3, &none, NULL, 0) == -1)
-		_exit(EXIT_TEMPORARY);
+		cannot_start();
 	for (fd = 0; fd < 3; fd++)
 		if ((p[fd].revents & POLLNVAL) != 0 && open_null() != fd)
-			_exit(EXIT_TEMPORARY);
+			cannot_start();
 	if (syscall(SYS_close_range, 3, ~0U, 0) == 0)
 		return;
 	if (prlimit(0, RLIMIT_NOFILE, NULL, &limit) == -1 || limit.rlim_cur > FDS_MAX)
@@ -1129,7 +1172,7 @@ static void find_log(void)
 	}
 	close(2);
 	if (open_null() != 2)
-		_exit(EXIT_TEMPORARY);
+		cannot_start();
 }
 
 static void on_signal(int number)
@@ -1156,10 +1199,10 @@ static void protect(void)
 	if (sigaction(SIGPIPE, &action, NULL) == -1 ||
 	    sigaction(SIGCHLD, &action, NULL) == -1 ||
 	    sigprocmask(SIG_SETMASK, &blocked, NULL) == -1)
-		_exit(EXIT_TEMPORARY);
+		cannot_start();
 	action.sa_handler = SIG_DFL;
 	if (sigaction(SIGALRM, &action, NULL) == -1)
-		_exit(EXIT_TEMPORARY);
+		cannot_start();
 	setitimer(ITIMER_REAL, &backstop, NULL);
 }
 
@@ -1238,7 +1281,7 @@ static const char *configure(int argc, char **argv)
 	size_t len;
 
 	if (argc < 3)
-		return "usage: qmail-poppass [-t] hostname checkprogram [subprogram ...]";
+		return "usage: [-t] hostname checkprogram [subprogram ...]";
 	for (len = 0; is_printable(hostname[len]) && hostname[len] != ' '; len++)
 		;
 	if (hostname[0] == '-' || hostname[len] != '\0' || len == 0 || len > HOSTNAME_MAX)
@@ -1372,14 +1415,14 @@ int main(int argc, char **argv)
 	int testing = argc > 1 && is_option(argv[1], 't');
 	enum due due = USER;
 
-	clean_descriptors();
 	self = getpid();
+	clean_descriptors();
 	if (argc == 2 && is_option(argv[1], 'V')) {
 		say("qmail-poppass ", VERSION, "");
 		return 0;
 	}
-	protect();
 	find_log();
+	protect();
 	certfile = take_variable("CERTFILE");
 	keyfile = take_variable("KEYFILE");
 	tls_asked = certfile != NULL || keyfile != NULL;
