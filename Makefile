@@ -149,7 +149,7 @@ install: all
 	install -m 644 qmail-poppass.8 backends/checkpassword-file.8 backends/setpassword-file.8 $(DESTDIR)$(MANDIR)/man8
 
 clean:
-	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps ! -name src -exec rm -rf {} +
+	test ! -d $(BUILD) || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps ! -name src -exec rm -rf {} +
 
 distclean:
 	rm -rf build

@@ -392,7 +392,7 @@ load_chain(const char *path)
 {
 	struct block b = { NULL, NULL, NULL };
 	enum tls_verdict verdict;
-	mode_t mode;
+	mode_t mode = 0;
 
 	if (path == NULL)
 		return refuse("CERTFILE", " is not set");
@@ -479,36 +479,49 @@ multiply(unsigned char *product, const br_rsa_private_key *key)
 }
 
 /*
- * Whether the certificate's public key belongs to the private one. Where the
- * file names the public key of its private one, as almost all EC keys do, only
- * -t computes it again: that would cost each session a tenth of its time.
+ * Where the file names the public key of its private one, as almost all EC
+ * keys do, only -t computes it again: that costs a tenth of a session's time.
  */
+static int
+ec_matches(const br_ec_private_key *key, int compute)
+{
+	const br_ec_public_key *known = &public_key->key.ec;
+	const unsigned char *end = secret.file + file_len;
+	unsigned char made[BR_EC_KBUF_PUB_MAX_SIZE];
+
+	if (key->curve != known->curve)
+		return 0;
+	if (!compute && find(secret.file, end, known->q, known->qlen) != end)
+		return 1;
+	return is_equal(made, br_ec_compute_pub(&curves, NULL, made, key), known->q, known->qlen);
+}
+
+static int
+rsa_matches(const br_rsa_private_key *key)
+{
+	const br_rsa_public_key *known = &public_key->key.rsa;
+	unsigned char made[RSA_MAX];
+
+	return is_equal(made, multiply(made, key), known->n, known->nlen);
+}
+
+/* Whether the certificate's public key belongs to the private one. */
 static int
 key_matches(int compute)
 {
 	const br_ec_private_key *ec = br_skey_decoder_get_ec(&secret.key);
 	const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&secret.key);
-	unsigned char made[RSA_MAX], *q;
-	size_t len;
 
-	if (ec != NULL && public_key->key_type == BR_KEYTYPE_EC) {
-		if (ec->curve != public_key->key.ec.curve)
-			return 0;
-		q = public_key->key.ec.q;
-		len = public_key->key.ec.qlen;
-		if (!compute && find(secret.file, secret.file + file_len, q, len) != secret.file + file_len)
-			return 1;
-		return is_equal(made, br_ec_compute_pub(&curves, NULL, made, ec), q, len);
-	}
-	return rsa != NULL && public_key->key_type == BR_KEYTYPE_RSA &&
-	    is_equal(made, multiply(made, rsa), public_key->key.rsa.n, public_key->key.rsa.nlen);
+	if (public_key->key_type == BR_KEYTYPE_EC)
+		return ec != NULL && ec_matches(ec, compute);
+	return rsa != NULL && rsa_matches(rsa);
 }
 
 static enum tls_verdict
 load_key(const char *path, const char *name, int compute, void (*warn)(const char *))
 {
 	enum tls_verdict verdict;
-	mode_t mode;
+	mode_t mode = 0;
 
 	verdict = read_file(name, path, &mode);
 	if (verdict == TLS_OK)
@@ -1085,10 +1098,10 @@ step(unsigned state, int flying)
 static _Noreturn void
 run(void)
 {
-	unsigned state;
-	int flying;
-
 	for (;;) {
+		unsigned state;
+		int flying;
+
 		collect();
 		state = br_ssl_engine_current_state(engine);
 		flying = tls.to > 0 || (state & BR_SSL_SENDREC) != 0;
@@ -1358,7 +1371,7 @@ check_dates(char *p, time_t now)
 
 	if (today < CLOCK_SET) {
 		p = put_date(stpcpy(p, "until "), c->notafter_days);
-		strcpy(p, ", not checked: the clock is wrong");
+		stpcpy(p, ", not checked: the clock is wrong");
 		return TLS_OK;
 	}
 	if (now < to_time(c->notbefore_days, c->notbefore_seconds)) {
@@ -1371,7 +1384,7 @@ check_dates(char *p, time_t now)
 	}
 	p = put_date(stpcpy(p, "valid until "), c->notafter_days);
 	p = put_number(stpcpy(p, ", days left: "), c->notafter_days - today, 1);
-	strcpy(p, c->notafter_days - today < SOON ? " (renew it soon)" : "");
+	stpcpy(p, c->notafter_days - today < SOON ? " (renew it soon)" : "");
 	return TLS_OK;
 }
 
@@ -1390,7 +1403,7 @@ check_certificate(size_t i, time_t now, void (*say)(const char *))
 	if (br_x509_decoder_last_error(&certificate) == 0)
 		verdict = check_dates(p, now);
 	else
-		strcpy(p, "broken");
+		stpcpy(p, "broken");
 	say(line);
 	return verdict;
 }

@@ -133,8 +133,10 @@ int main(int argc, char **argv)
 		if (fork() == 0) {
 			alarm(BACKSTOP);
 			int server = make_socket();
-			if (is("stall"))	/* little is to lie between */
+			if (is("stall")) {	/* little is to lie between */
 				setsockopt(server, SOL_SOCKET, SO_RCVBUF, &(int){ 1024 }, sizeof(int));
+				setsockopt(server, IPPROTO_TCP, TCP_MAXSEG, &(int){ 536 }, sizeof(int));
+			}
 			if (connect(server, (struct sockaddr *)&there, sizeof there) == 0)
 				serve(client, server, turn);
 			_exit(0);
