@@ -715,10 +715,10 @@ static const char *reason(void)
 
 	if (len > 0 && secret.text[len - 1] == '\r')
 		len--;
+	if (contains(secret.text, len, old) || contains(secret.text, len, new))
+		len = 0;
 	skip = code_length(secret.text, len);
 	len -= skip;
-	if (contains(secret.text + skip, len, old) || contains(secret.text + skip, len, new))
-		len = 0;
 	if (len > REASON_MAX)
 		len = REASON_MAX;
 	for (i = 0; i < len; i++)
@@ -1282,9 +1282,11 @@ static const char *configure(int argc, char **argv)
 
 	if (argc < 3)
 		return "usage: [-t] hostname checkprogram [subprogram ...]";
+	if (hostname[0] == '-')
+		return "unknown option";
 	for (len = 0; is_printable(hostname[len]) && hostname[len] != ' '; len++)
 		;
-	if (hostname[0] == '-' || hostname[len] != '\0' || len == 0 || len > HOSTNAME_MAX)
+	if (hostname[len] != '\0' || len == 0 || len > HOSTNAME_MAX)
 		return "hostname: not 1 to 255 printable characters";
 	if (argv[2][0] != '/')
 		return "checkprogram: not an absolute path";

@@ -1150,8 +1150,11 @@ test_kills() {
 		fi
 	done
 	echo "$kills kills, $changes changes, ${took} us"
-	between "kills" $kills 60 200
-	between "changes" $changes 5 150
+	# An emulator's own time changes with what else the machine does.
+	least=60 most=150
+	emulated && least=10 most=195
+	between "kills" $kills $least 200
+	between "changes" $changes 5 $most
 	record "$old" "$new"
 	exits "after all of that" 0 "$P/setpassword-file" -f "$FILE" 3<"$T/record"
 	is "files" "$(cd "$T" && ls users*)" "$(printf 'users\nusers.lock')"

@@ -158,6 +158,14 @@ test_without_tls() {
 }
 it 'CERTFILE in a build without TLS: never plain text' test_without_tls
 
+test_keyfile_alone() {
+	export PASSWORD_COMMAND="$SET" KEYFILE=/etc/key.pem
+	checked
+	client eof close 'exit 100' -- "$P/qmail-poppass" "$HOST" "$CHECK" 2>"$T/log" || fail 'not silent'
+	like 'log' "$(cat "$T/log")" 'CERTFILE'
+}
+it 'KEYFILE without CERTFILE: never plain text' test_keyfile_alone
+
 test_closed() {
 	both_record
 	for fds in 2 '0 2' 0; do
