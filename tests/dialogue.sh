@@ -28,6 +28,7 @@ TIMEOUT='S: 500 Timeout, closing connection.'
 CONFIG='S: 500 Server configuration error.'
 
 AT_ONCE=700	# ms that are no delay, on a busy machine too
+if emulated; then AT_ONCE=3000; fi
 
 # A session of these steps (client.c); the log goes to $T/log.
 # shellcheck disable=SC2086 # lists of words
