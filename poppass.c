@@ -98,6 +98,7 @@ static struct {
 } secret;
 
 static size_t in_len, line_len, record_len, text_len;
+static size_t field_at[NEWPASS + 1];	/* where in the record each begins */
 
 static struct chain check = { "checkprogram", NULL };
 static struct chain set = { "PASSWORD_COMMAND", NULL };
@@ -135,8 +136,8 @@ static size_t begins(const char *s, const char *word)
 	return n;
 }
 
-/* A variable's value; NULL where it is not set. */
-static const char *variable(const char *name)
+/* Where in the environment a variable is; NULL where it is not set. */
+static char **look_up(const char *name)
 {
 	char **entry;
 	size_t n;
@@ -145,9 +146,19 @@ static const char *variable(const char *name)
 		for (n = 0; name[n] != '\0' && (*entry)[n] == name[n]; n++)
 			;
 		if (name[n] == '\0' && (*entry)[n] == '=')
-			return *entry + n + 1;
+			return entry;
 	}
 	return NULL;
+}
+
+/* A variable's value; NULL where it is not set. */
+static const char *variable(const char *name)
+{
+	char **entry = look_up(name);
+
+	if (entry == NULL)
+		return NULL;
+	return *entry + strlen(name) + 1;
 }
 
 /* Waiting and writing */
@@ -707,8 +718,8 @@ static size_t code_length(const char *s, size_t len)
 static const char *reason(void)
 {
 	static char shown[REASON_MAX + 1];
-	const char *old = secret.record + strlen(secret.record) + 1;
-	const char *new = old + strlen(old) + 2;
+	const char *old = secret.record + field_at[PASS];
+	const char *new = secret.record + field_at[NEWPASS];
 	const char *end = find(secret.text, '\n', text_len);
 	size_t len = end != NULL ? (size_t)(end - secret.text) : text_len;
 	size_t i, skip;
@@ -856,12 +867,11 @@ static size_t argument(const char *keyword, size_t len)
 /* Adds a field to the record; false if name, passwords and four NULs are too long for it. */
 static int add_field(enum due due, const char *s, size_t len)
 {
-	size_t typed = record_len - (size_t)due;
-
-	if (typed + len + 4 > RECORD_MAX)
+	if (record_len + len + 4 > RECORD_MAX + (size_t)due)
 		return 0;
 	if (due == NEWPASS)
 		secret.record[record_len++] = '\0';
+	field_at[due] = record_len;
 	memcpy(secret.record + record_len, s, len);
 	record_len += len;
 	secret.record[record_len++] = '\0';
@@ -964,16 +974,17 @@ static int parse_ipv4(const char *s, unsigned char *ip)
 /* The value of up to four hex digits at *s, which moves behind them; -1 if there is none. */
 static int parse_group(const char **s)
 {
-	int i, n = 0;
+	unsigned int n = 0;
+	int i;
 
 	for (i = 0; i < 4; i++, ++*s)
 		if (is_digit(**s))
-			n = n << 4 | (**s - '0');
+			n = n << 4 | (unsigned int)(**s - '0');
 		else if ((**s | 0x20) >= 'a' && (**s | 0x20) <= 'f')
-			n = n << 4 | ((**s | 0x20) - 'a' + 10);
+			n = n << 4 | (unsigned int)((**s | 0x20) - 'a' + 10);
 		else
 			break;
-	return i > 0 ? n : -1;
+	return i > 0 ? (int)n : -1;
 }
 
 /* Fills ip from the left; what stood behind "::" moves to the right at the end. */
@@ -1029,7 +1040,7 @@ static int parse_address(const char *s, unsigned char ip[16])
 /* The interface in fe80::1%eth0 is left out. */
 static int take_literal(const char *s, size_t len)
 {
-	char literal[ADDRESS_MAX];
+	static char literal[ADDRESS_MAX];
 	unsigned char ip[16];
 	size_t i;
 
@@ -1252,13 +1263,15 @@ static const char *split_command(const char *s)
 	static char copy[COMMAND_MAX + 1], *words[MAX_ARGS + 1];
 	const char *wrong;
 	char *p = copy, *word;
-	size_t n = 0;
+	size_t len, n = 0;
 
 	if (s == NULL)
 		return "PASSWORD_COMMAND: not set";
-	if (strlen(s) > COMMAND_MAX)
+	len = strlen(s);
+	if (len > COMMAND_MAX)
 		return "PASSWORD_COMMAND: too long";
-	memcpy(copy, s, strlen(s) + 1);
+	memcpy(copy, s, len);
+	copy[len] = '\0';
 	while ((wrong = split_word(&p, &word)) == NULL && word != NULL) {
 		if (n == MAX_ARGS)
 			return "PASSWORD_COMMAND: too long";
@@ -1277,14 +1290,15 @@ static const char *split_command(const char *s)
 /* Sets up both chains; returns what is wrong, or NULL. */
 static const char *configure(int argc, char **argv)
 {
-	const char *hostname = argv[1];
+	const char *hostname;
 	size_t len;
 
 	if (argc < 3)
 		return "usage: [-t] hostname checkprogram [subprogram ...]";
+	hostname = argv[1];
 	if (hostname[0] == '-')
 		return "unknown option";
-	for (len = 0; is_printable(hostname[len]) && hostname[len] != ' '; len++)
+	for (len = 0; len <= HOSTNAME_MAX && is_printable(hostname[len]) && hostname[len] != ' '; len++)
 		;
 	if (hostname[len] != '\0' || len == 0 || len > HOSTNAME_MAX)
 		return "hostname: not 1 to 255 printable characters";
@@ -1297,13 +1311,11 @@ static const char *configure(int argc, char **argv)
 /* Takes a variable out of the environment: no chain needs to know where the key is. */
 static const char *take_variable(const char *name)
 {
-	const char *value, *found = NULL;
+	const char *found = NULL;
 	char **entry;
 
-	while ((value = variable(name)) != NULL) {
-		found = value;
-		for (entry = environ; *entry + strlen(name) + 1 != value; entry++)
-			;
+	while ((entry = look_up(name)) != NULL) {
+		found = *entry + strlen(name) + 1;
 		do
 			entry[0] = entry[1];
 		while (*entry++ != NULL);

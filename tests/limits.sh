@@ -176,7 +176,8 @@ test_memory() {
 	P=$(absolute "$BUILD/plain")
 	# Another session, or the pages of the program itself would count as private.
 	export PASSWORD_COMMAND="$SET"
-	bg client 'S*' 'wait 9000' -- "$P/qmail-poppass" "$HOST" "$CHECK"
+	bg client 'S*' "run : >$T/up" 'wait 9000' -- "$P/qmail-poppass" "$HOST" "$CHECK"
+	ok 'another session' within 5 [ -e "$T/up" ]
 	# shellcheck disable=SC2016 # for the shell of client
 	talk "$HELLO" 'run cat /proc/$SERVER_PID/smaps_rollup >'"$T/smaps" 'C: quit' "$BYE"
 	between 'private kB' "$(awk '/^Private/ { n += $2 } END { print n + 0 }' "$T/smaps")" 1 24
