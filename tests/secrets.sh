@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # the variables of dialogue.sh and test.sh
 # Where passwords must not be: in the server's memory once they are not needed, in any output, in a child's
-[ -z "${SANITIZED-}" ] || return 0	# a sanitizer has memory and system calls of its own
 # environment or arguments, in a core dump. Nor may the programs tell where they were built.
+[ -z "${SANITIZED-}" ] || return 0	# a sanitizer has memory and system calls of its own
 # shellcheck source=tests/dialogue.sh
 . tests/dialogue.sh
 helper client stub memgrep odd || return 0
