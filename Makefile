@@ -143,6 +143,16 @@ size: all
 dist:
 	@VERSION=$(VERSION) sh tests/dist.sh
 
+# For those who doubt: proofs (Frama-C), that the proofs can fail (half an hour), checkers. They need `tests/deps.sh ci`.
+prove:
+	@sh tests/prove/prove.sh
+
+prove-faults:
+	@sh tests/prove/faults.sh
+
+lint:
+	@sh tests/lint.sh
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(SBINDIR)
@@ -155,4 +165,4 @@ distclean:
 	rm -rf build
 
 FORCE:
-.PHONY: all deps deps-libs deps-real deps-cross deps-initramfs cross initramfs size dist demo test check fuzz mutants load bench install clean distclean FORCE
+.PHONY: all deps deps-libs deps-real deps-cross deps-initramfs cross initramfs size dist demo test check fuzz mutants load prove prove-faults lint bench install clean distclean FORCE

@@ -126,7 +126,7 @@ static void put(const char *p, size_t n, int slowly)
 static char *get(void)
 {
 	static char line[1100];
-	for (char *nl; !(nl = memchr(got, '\n', have));) {
+	while (!memchr(got, '\n', have)) {
 		struct pollfd p = { in, POLLIN, 0 };
 		if (have == sizeof got || poll(&p, 1, WAIT) < 1)
 			return 0;

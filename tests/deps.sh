@@ -407,6 +407,11 @@ mandoc|mandoc|mandoc|the check of the manuals
 dh|debhelper|-|the test of the Debian package
 lintian|lintian|-|the test of the Debian package
 clang|clang|clang|the check for warnings with clang
+clang-tidy|clang-tidy|clang-extra-tools|make lint
+cppcheck|cppcheck|cppcheck|make lint
+frama-c|frama-c-base|-|make prove
+why3|why3|-|make prove
+cvc4|cvc4|-|make prove
 /usr/include/openssl/ssl.h|libssl-dev|openssl-dev|the check of the load client
 /usr/include/bearssl.h|libbearssl-dev|bearssl-dev|the suite under AddressSanitizer
 '

@@ -311,6 +311,8 @@ static size_t under_fault(const struct session *s, const char **a)
 		a[n++] = format("%s/short", self_folder);
 		a[n++] = "-w";
 		at = strchr(fault + 6, ' ');
+		if (!at)
+			exit(99);
 		*at = 0;
 		a[n++] = fault + 6;
 		a[n++] = at + 1;

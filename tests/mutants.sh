@@ -23,7 +23,7 @@ M=$BUILD/mutants
 list() {
 	cat <<'END'
 nul-in-a-line @ poppass.c @ /^static int has_control/,/^}/s/< 0x20 \&\&/< 0x20 \&\& *s != 0 \&\&/ @ conversation
-record-one-too-long @ poppass.c @ s/typed + len + 4 > RECORD_MAX/typed + len + 3 > RECORD_MAX/ @ limits
+record-one-too-long @ poppass.c @ s/record_len + len + 4 > RECORD_MAX/record_len + len + 3 > RECORD_MAX/ @ limits
 line-one-too-long @ poppass.c @ s/if (len > LINE_MAX)/if (len > LINE_MAX + 1)/ @ limits
 one-guess-more @ poppass.c @ s/++tries >= MAX_TRIES/++tries > MAX_TRIES/ @ limits
 one-mistake-more @ poppass.c @ s/++mistakes >= MAX_ERRORS/++mistakes > MAX_ERRORS/ @ limits

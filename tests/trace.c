@@ -40,9 +40,10 @@ static int count(const char *path, char **argv)
 		steps++;
 	}
 	FILE *f = fopen(path, "w");
-	if (!f || fprintf(f, "%lu\n", steps) < 0 || fclose(f))
+	if (!f)
 		return 126;
-	return status;
+	int failed = fprintf(f, "%lu\n", steps) < 0;
+	return fclose(f) || failed ? 126 : status;
 }
 
 static int killed(const char *microseconds, char **argv)

@@ -1,0 +1,273 @@
+# shellcheck shell=sh disable=SC1003,SC2016,SC2086,SC2034,SC2154
+# Under its super-servers, each as examples/ has it: the client's address, the limits, the log.
+. tests/room.sh
+helper client stub || return 0
+use fast qmail-poppass checkpassword-file setpassword-file || return 0
+
+TOO_MANY='500 Too many connections, try again later.'
+LOG=/var/log/poppass/current
+
+need_unpacked() {
+	[ -d "$DEPS/$1" ] && return
+	[ "${CI-}" = true ] && broken "no $DEPS/$1: make deps-real"
+	skip "$1 is not unpacked: make deps-real"
+}
+
+## runit, s6, daemontools
+
+# In a room, with this program as tcpsvd, on this address.
+runit() {
+	room
+	ln -s "$1" "$T/sbin/tcpsvd"
+	put runit/run /etc/sv/poppass/run -e "s/127.0.0.1 106/$2 106/" -e "s/'20:500/'2:500/"
+	put runit/log/run /etc/sv/poppass/log/run
+	bg_inside env "PATH=/usr/local/sbin:$PATH" runsv /etc/sv/poppass
+	wait_port 106
+}
+
+test_runit() {
+	need runsv svlogd /usr/bin/tcpsvd
+	runit "$1" "$2"
+	a_change "$2:106"
+	changed
+	logged $LOG "$3"
+	like 'dated by svlogd' "$(inside cat $LOG)" '^20[0-9-]+_[0-9:.]+ qmail-poppass'
+	third_gets "$2:106" "$TOO_MANY"
+}
+listener=$(command -v busybox)
+slow 'runit: busybox tcpsvd, svlogd' test_runit "$listener" 192.0.2.1 192.0.2.7
+slow 'runit: busybox tcpsvd, svlogd, IPv6' test_runit "$listener" 2001:db8::1 2001:db8::7
+slow 'runit: ipsvd tcpsvd, svlogd' test_runit /usr/bin/tcpsvd 192.0.2.1 192.0.2.7
+
+test_daemontools() {
+	need svscan multilog tcpserver
+	room
+	[ -z "$3" ] || { need_unpacked ucspi-tcp-ipv6; cp "$DEPS/ucspi-tcp-ipv6/usr/bin/tcpserver" "$T/sbin/"; }
+	put daemontools/run /etc/service/poppass/run -e "s/127.0.0.1 106/$1 106/" -e 's/-c 20/-c 2/'
+	put daemontools/log/run /etc/service/poppass/log/run
+	bg_inside env "PATH=/usr/local/sbin:$PATH" svscan /etc/service
+	wait_port 106
+	a_change "$1:106"
+	changed
+	logged $LOG "$2"
+	like 'dated by multilog' "$(inside cat $LOG)" '^@[0-9a-f]{24} qmail-poppass'
+	third_waits "$1:106"
+}
+slow 'daemontools: tcpserver, multilog' test_daemontools 192.0.2.1 192.0.2.7 ''
+slow 'daemontools: tcpserver, multilog, IPv6' test_daemontools 2001:db8::1 2001:db8::7 ipv6
+
+# nc's way to a Unix socket is not everywhere; s6 has its own.
+test_s6() {
+	need s6-svscan s6-log s6-ipcserver s6-ipcclient
+	room
+	put s6/run /etc/service/poppass/run -e 's/-c 20/-c 2/'
+	put s6/log/run /etc/service/poppass/log/run
+	bg_inside s6-svscan /etc/service
+	within 10 inside test -S /run/poppass/socket || broken 'no socket'
+	is 'who may connect' "$(inside stat -c '%a %U %G' /run/poppass)" '750 root www-data'
+	printf '%s\n' 'user alice@example.org' 'pass guess' 'user alice@example.org' "pass $OLD" "newpass $NEW" quit >"$T/say"
+	inside "$BIN/nanny" 20 "$(command -v s6-ipcclient)" /run/poppass/socket \
+		sh -c "cat '$T/say' >&7; cat <&6" >"$T/replies"
+	is 'the last replies' "$(tail -n 2 "$T/replies" | tr -d '\r')" '200 Password changed, thank-you.
+200 Bye.'
+	changed
+	logged $LOG local
+	like 'dated by s6-log' "$(inside cat $LOG)" '^@[0-9a-f]{24} qmail-poppass'
+}
+slow 's6: s6-ipcserver, s6-log' test_s6
+
+## inetd and its kin: the log goes to syslog
+
+syslog() {
+	bg_inside busybox syslogd -n -O /var/log/messages
+	within 5 inside test -S /dev/log || broken 'no syslogd'
+}
+
+inetd() {
+	room
+	syslog
+	put inetd/poppass-inetd /usr/local/sbin/poppass-inetd
+}
+
+# With the line that the example has for it.
+test_inetd() {
+	need "$2"
+	inetd
+	if [ "$1" = openbsd ]; then
+		put inetd/inetd.conf /etc/inetd.conf -e 's/^127.0.0.1/192.0.2.1/'
+	else
+		put inetd/inetd.conf /etc/inetd.conf -e 's/^127/#127/' -e '/busybox inetd/,$s/^#127.0.0.1/192.0.2.1/'
+	fi
+	shift
+	bg_inside "$@"
+	wait_port 106
+	a_change 192.0.2.1:106
+	changed
+	logged /var/log/messages 192.0.2.7
+	like 'as auth.info' "$(inside cat /var/log/messages)" 'auth.info qmail-poppass'
+}
+slow 'openbsd-inetd' test_inetd openbsd /usr/sbin/inetd -i /etc/inetd.conf
+slow 'busybox inetd' test_inetd busybox busybox inetd -f /etc/inetd.conf
+
+test_xinetd() {
+	need_unpacked xinetd
+	inetd
+	put xinetd/poppass /etc/xinetd.d/poppass -e 's/127.0.0.1/192.0.2.1/' -e 's/\(per_source.*= \)20/\12/'
+	inside sh -c 'printf "defaults\n{\n}\nincludedir /etc/xinetd.d\n" >/etc/xinetd.conf'
+	bg_inside "$(cd "$DEPS" && pwd)/xinetd/usr/sbin/xinetd" -dontfork -filelog /var/log/xinetd
+	wait_port 106
+	a_change 192.0.2.1:106
+	changed
+	logged /var/log/messages 192.0.2.7
+	third_gets 192.0.2.1:106 ''
+}
+slow 'xinetd' test_xinetd
+
+## stunnel
+
+test_stunnel() {
+	need stunnel openssl
+	room
+	put stunnel/poppass.conf /etc/stunnel/poppass.conf
+	inside openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN=mail.example.org \
+		-keyout /etc/poppass/key.pem -out /etc/poppass/cert.pem 2>/dev/null
+	# shellcheck disable=SC2016 # for the shell inside
+	bg_inside env "LOG=$T/log" PASSWORD_COMMAND='/usr/local/sbin/setpassword-file -f /etc/poppass/passwd' \
+		sh -c 'exec stunnel /etc/stunnel/poppass.conf 2>"$LOG"'
+	wait_port 106
+	printf '%s\n' 'user alice@example.org' 'pass guess' 'user alice@example.org' "pass $OLD" "newpass $NEW" quit >"$T/say"
+	inside "$BIN/nanny" 20 "$(command -v openssl)" s_client -connect 192.0.2.1:106 -quiet -verify_quiet -ign_eof \
+		<"$T/say" >"$T/replies" 2>/dev/null
+	is 'the last replies' "$(tail -n 2 "$T/replies" | tr -d '\r')" '200 Password changed, thank-you.
+200 Bye.'
+	changed
+	logged "$T/log" 192.0.2.7
+}
+slow 'stunnel exec' test_stunnel
+
+## systemd
+
+test_activate() {
+	need systemd-socket-activate
+	room
+	# shellcheck disable=SC2016 # for the shell inside
+	bg_inside env "LOG=$T/log" PASSWORD_COMMAND='/usr/local/sbin/setpassword-file -f /etc/poppass/passwd' \
+		sh -c 'exec systemd-socket-activate --listen "$1" --accept --inetd -E PASSWORD_COMMAND /usr/local/sbin/qmail-poppass \
+			host /usr/local/sbin/checkpassword-file -f /etc/poppass/passwd 2>"$LOG"' sh "$1"
+	wait_port 106
+	a_change "${1#\[}"
+	changed
+	logged "$T/log" "$2"
+}
+slow 'systemd-socket-activate' test_activate 192.0.2.1:106 192.0.2.7
+
+test_units() {
+	need systemd-analyze
+	room
+	for u in poppass.socket poppass@.service; do
+		put systemd/$u /etc/systemd/system/$u
+	done
+	inside sh -c 'echo poppass:x:990:990::/etc/poppass:/usr/sbin/nologin >>/etc/passwd'
+	checked
+	inside systemd-analyze verify /etc/systemd/system/poppass.socket /etc/systemd/system/poppass@.service >"$T/verify" 2>&1 ||
+		fail 'systemd-analyze verify' "$(cat "$T/verify")"
+	is 'what systemd-analyze verify says of them' "$(grep poppass "$T/verify")" ''
+	is 'the exposure' "$(score poppass@.service)" '0.8 SAFE'
+	put systemd/system-accounts.conf /etc/systemd/system/poppass@.service.d/system-accounts.conf
+	checked
+	inside systemd-analyze verify /etc/systemd/system/poppass@.service >"$T/verify" 2>&1 ||
+		fail 'verify with system-accounts.conf' "$(cat "$T/verify")"
+	is 'verify with system-accounts.conf' "$(grep poppass "$T/verify")" ''
+	is 'the exposure with system-accounts.conf' "$(score poppass@.service)" '2.0 OK'
+}
+score() {
+	inside systemd-analyze security --offline=true --no-pager "/etc/systemd/system/$1" |
+		sed -n 's/.*Overall exposure level.*: \([0-9.]*\) \([A-Z]*\).*/\1 \2/p'
+}
+slow 'systemd: socket and service' test_units
+
+## The log's readers
+
+# The same events as each logger writes them: four formats, with what must not count among them.
+log_lines() {
+	while read -r line; do
+		case $1 in
+		plain) echo "$line" ;;
+		syslog) echo "Nov 24 15:00:00 mail $line" ;;
+		multilog) echo "@4000000069247a4a1b2c3d4e $line" ;;
+		svlogd) echo "2026-11-24_15:00:00.12345 $line" ;;
+		esac
+	done <<'END'
+qmail-poppass[11]: auth failed rhost=203.0.113.9 user="alice@example.org"
+qmail-poppass[12]: auth failed rhost=2001:db8::9 user="x rhost=192.0.2.66 qmail-poppass[1]: auth failed"
+qmail-poppass[13]: auth failed rhost=203.0.113.9 user="alice" status=2
+qmail-poppass[14]: changed rhost=203.0.113.10 user="alice@example.org"
+qmail-poppass[15]: change refused rhost=203.0.113.10 user="alice" status=1 reason="qmail-poppass[1]: auth failed rhost=192.0.2.66 user=x"
+qmail-poppass[16]: trouble rhost=203.0.113.10 user="alice" what="checkprogram exit 111"
+qmail-poppass[17]: auth failed rhost=local user="alice"
+qmail-poppass[18]: closed rhost=203.0.113.11 what="too many errors"
+qmail-poppass[19]: closed rhost=203.0.113.12 user="alice" what="timeout"
+qmail-poppass[20]: tls failed rhost=203.0.113.13 what="handshake timeout"
+END
+}
+
+test_fail2ban() {
+	need fail2ban-regex
+	log_lines "$1" >"$T/log"
+	is 'who failed' "$(fail2ban-regex -o '<ip> <F-USER>' "$T/log" "$PWD/examples/fail2ban/filter.d/qmail-poppass.conf" 2>&1)" \
+		'203.0.113.9 alice@example.org
+2001:db8::9 x rhost=192.0.2.66 qmail-poppass[1]: auth failed
+203.0.113.9 alice'
+	is 'aggressive' "$(fail2ban-regex -o '<ip>' "$T/log" \
+		"$PWD/examples/fail2ban/filter.d/qmail-poppass.conf[mode=aggressive]" 2>&1 | tail -n 2)" '203.0.113.11
+203.0.113.13'
+	[ "$1" = plain ] && return
+	# 15:00 UTC, but for the TAI64N of another day
+	want=1795532400
+	[ "$1" = multilog ] && want=1763998282
+	is 'when' "$(TZ=UTC fail2ban-regex -o '<time>' "$T/log" \
+		"$PWD/examples/fail2ban/filter.d/qmail-poppass.conf" 2>&1 | sed 1q | cut -d . -f 1)" $want
+}
+for f in plain syslog multilog svlogd; do
+	slow "fail2ban's filter: $f" test_fail2ban $f
+done
+
+# What the server really writes, too.
+test_fail2ban_real() {
+	need fail2ban-regex
+	inetd
+	put inetd/inetd.conf /etc/inetd.conf -e 's/^127/#127/' -e '/busybox inetd/,$s/^#127.0.0.1/192.0.2.1/'
+	bg_inside busybox inetd -f /etc/inetd.conf
+	wait_port 106
+	visit 192.0.2.1:106 'S*' 'C: user bob "the" b\' "$ASK_OLD" 'C: pass guess' "$WRONG" 'C: quit' "$BYE" eof
+	inside cat /var/log/messages >"$T/log"
+	is 'who failed' "$(fail2ban-regex -o '<ip> <F-USER>' "$T/log" "$PWD/examples/fail2ban/filter.d/qmail-poppass.conf" | sed 's/\\\\/\\/g')" \
+		'192.0.2.7 bob \x22the\x22 b\x5c'
+}
+slow "fail2ban's filter on a real log" test_fail2ban_real
+
+test_jail() {
+	need fail2ban-client
+	room
+	put fail2ban/filter.d/qmail-poppass.conf /etc/fail2ban/filter.d/qmail-poppass.conf
+	put fail2ban/jail.d/qmail-poppass.conf /etc/fail2ban/jail.d/qmail-poppass.conf
+	inside sh -c 'rm -f /etc/fail2ban/jail.d/default*; mkdir -p /var/log/poppass; : >/var/log/poppass/current'
+	checked
+	inside fail2ban-client -t >"$T/out" 2>&1 || fail 'fail2ban-client -t' "$(cat "$T/out")"
+	has 'its dump' "$(inside fail2ban-client -d 2>&1)" "'addlogpath', '/var/log/poppass/current'"
+}
+slow "fail2ban's jail" test_jail
+
+test_logrotate() {
+	need logrotate
+	room
+	put logrotate/poppass /etc/logrotate.d/poppass
+	inside sh -c 'echo line >/var/log/poppass.log; chmod 640 /var/log/poppass.log; chmod 644 /etc/logrotate.d/poppass'
+	checked
+	inside logrotate -f -s /run/state /etc/logrotate.d/poppass >"$T/out" 2>&1 || fail logrotate "$(cat "$T/out")"
+	is 'the old log' "$(inside gzip -dc /var/log/poppass.log.1.gz)" line
+	is 'the new log' "$(inside cat /var/log/poppass.log)" ''
+}
+slow logrotate test_logrotate
+
+report_pending 9999

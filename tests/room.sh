@@ -1,0 +1,104 @@
+# shellcheck shell=sh disable=SC2016,SC2034 # its variables are for the groups
+# What the groups real-* share: a machine of its own for a test (room-in.sh), a user in a
+# passwd-file, and the change that every client and super-server has to manage.
+
+. tests/dialogue.sh
+
+OLD='old secret'
+NEW='new secret'
+# {SHA512-CRYPT}, few rounds, of $OLD
+OLD_HASH='{SHA512-CRYPT}$6$rounds=1000$abcdefghijklmnop$vBod/rDJzBnoxRwENhYsw4w4fCmOEi.E1h/7ZupPGWBRrqIG2FXyyWCAfgCKVK5Gk6KFihE2AG4yu8oc6nehh.'
+
+room() {
+	need unshare nsenter mount 'busybox tcpsvd'
+	[ "$(id -u)" = 0 ] || skip 'needs root, for a mount and a network namespace'
+	mkdir "$T/sbin"
+	cp "$P/qmail-poppass" "$P/checkpassword-file" "$P/setpassword-file" "$T/sbin/"
+	chmod 755 "$T"
+	bg unshare -mnu sh tests/room-in.sh "$T"
+	if ! within 20 test -e "$T/pid"; then
+		[ "${CI-}" = true ] && broken 'no namespaces here'
+		skip 'no namespaces here'
+	fi
+	ROOM=$(cat "$T/pid")
+	printf '%s:%s::::::\n' alice@example.org "$OLD_HASH" alice "$OLD_HASH" | inside sh -c 'cat >/etc/poppass/passwd'
+}
+
+# The working directory is /.
+# `bg inside COMMAND ...` is bg_inside COMMAND ..., for bg wants a program.
+bg_inside() {
+	bg nsenter -t "$ROOM" -m -n -u -- "$@"
+}
+
+inside() {
+	nsenter -t "$ROOM" -m -n -u -- "$@"
+}
+
+# A file of examples/, with what `sed` is to change in it, to a path inside.
+put() {
+	from=examples/$1
+	to=$2
+	shift 2
+	sed -e '' "$@" "$from" | inside sh -c "mkdir -p '$(dirname "$to")' && cat >'$to'"
+	case $(head -c 2 "$from") in
+	'#!') inside chmod 755 "$to" ;;
+	esac
+}
+
+listens() {
+	inside busybox netstat -ltn | grep -q "[:.]$1 "
+}
+
+wait_port() {
+	within 10 listens "$1" || broken "nothing listens on port $1"
+}
+
+# The client's side of a change, over TCP: visit ADDRESS:PORT STEP ...
+visit() {
+	at=$1
+	shift
+	checked
+	inside "$BIN/nanny" 60 "$BIN/client" -c "$at" "$@" || fail "the session with $at"
+}
+
+a_change() {
+	visit "$1" 'S*' 'C: user alice@example.org' "$ASK_OLD" 'C: pass guess' "$WRONG" \
+		'C: user alice@example.org' "$ASK_OLD" "C: pass $OLD" "$ASK_NEW" "C: newpass $NEW" "$CHANGED" 'C: quit' "$BYE" eof
+}
+
+# The log of a_change: logged FILE RHOST
+logged() {
+	within 5 inside grep -q ': changed ' "$1"
+	log=$(inside cat "$1")
+	like 'a wrong password in the log' "$log" "qmail-poppass\\[[0-9]+\\]: auth failed rhost=$2 user=\"alice@example.org\""
+	like 'a change in the log' "$log" "qmail-poppass\\[[0-9]+\\]: changed rhost=$2 user=\"alice@example.org\"\$"
+	hasnt 'log' "$log" "$OLD"
+	hasnt 'log' "$log" "$NEW"
+}
+
+changed() {
+	nok 'the hash is a new one' inside grep -qF "alice@example.org:$OLD_HASH:" /etc/poppass/passwd
+}
+
+# So many connections are held for two seconds: hold ADDRESS:PORT NUMBER
+hold() {
+	n=0
+	while [ $n -lt "$2" ]; do
+		n=$((n + 1))
+		bg_inside "$BIN/client" -c "$1" 'S*' "run touch $T/held$n" 'wait 2000' 'C: quit' 'S*'
+		within 5 test -e "$T/held$n" || broken "no connection $n"
+	done
+}
+
+# A third one waits for its turn.
+third_waits() {
+	hold "$1" 2
+	visit "$1" 'silent 1000' 'S*' 'took 1000 6000' 'C: quit' "$BYE" eof
+}
+
+# A third one is told so, or is just closed.
+third_gets() {
+	hold "$1" 2
+	at=${1%:*}
+	is 'the third connection' "$(inside "$BIN/nanny" 5 "$(command -v busybox)" nc "$at" 106 </dev/null 2>/dev/null)" "$2"
+}
