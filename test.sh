@@ -50,7 +50,7 @@
 # Prepared: LC_ALL=C, umask 022, none of the server's variables set, $BIN and $DEPS/bin first in PATH.
 
 GROUPS_ALL='conversation limits time chains config rhost log superserver backends tls secrets faults bare packaging'
-# Not among them: real (packages by make deps-real), load (20 minutes), handshake (make cross).
+# Not among them: real, real-chains, real-clients (make deps-real), load, handshake (make cross).
 
 # Small, but of different sizes, so that one is not taken for the other.
 # shellcheck disable=SC2034 # used by its name

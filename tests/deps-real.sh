@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 DEPS=${DEPS:-build/deps}
 UNPACKED='xinetd ucspi-tcp-ipv6 openrc librc1 libeinfo1'
 PACKAGES='chromium chromium-driver cracklib-runtime daemontools dovecot-imapd fail2ban ipsvd ldap-utils
-	libpam-modules logrotate openbsd-inetd pamtester passwd php-cli php-net-socket php-sqlite3 poppass-cgi
+	libcgi-pm-perl libpam-modules logrotate strace openbsd-inetd pamtester passwd php-cli php-net-socket php-sqlite3 poppass-cgi
 	python3 roundcube-core roundcube-plugins roundcube-sqlite3 runit s6 slapd stunnel4 systemd
 	ucspi-tcp wamerican whois'
 

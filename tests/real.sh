@@ -30,8 +30,8 @@ test_runit() {
 	runit "$1" "$2"
 	a_change "$2:106"
 	changed
-	logged $LOG "$3"
-	like 'dated by svlogd' "$(inside cat $LOG)" '^20[0-9-]+_[0-9:.]+ qmail-poppass'
+	logged "$LOG" "$3"
+	like 'dated by svlogd' "$(inside cat "$LOG")" '^20[0-9-]+_[0-9:.]+ qmail-poppass'
 	third_gets "$2:106" "$TOO_MANY"
 }
 listener=$(command -v busybox)
@@ -49,8 +49,8 @@ test_daemontools() {
 	wait_port 106
 	a_change "$1:106"
 	changed
-	logged $LOG "$2"
-	like 'dated by multilog' "$(inside cat $LOG)" '^@[0-9a-f]{24} qmail-poppass'
+	logged "$LOG" "$2"
+	like 'dated by multilog' "$(inside cat "$LOG")" '^@[0-9a-f]{24} qmail-poppass'
 	third_waits "$1:106"
 }
 slow 'daemontools: tcpserver, multilog' test_daemontools 192.0.2.1 192.0.2.7 ''
@@ -71,8 +71,8 @@ test_s6() {
 	is 'the last replies' "$(tail -n 2 "$T/replies" | tr -d '\r')" '200 Password changed, thank-you.
 200 Bye.'
 	changed
-	logged $LOG local
-	like 'dated by s6-log' "$(inside cat $LOG)" '^@[0-9a-f]{24} qmail-poppass'
+	logged "$LOG" local
+	like 'dated by s6-log' "$(inside cat "$LOG")" '^@[0-9a-f]{24} qmail-poppass'
 }
 slow 's6: s6-ipcserver, s6-log' test_s6
 
@@ -186,6 +186,59 @@ score() {
 }
 slow 'systemd: socket and service' test_units
 
+## OpenRC and procd
+
+# openrc-run is the real one.
+test_openrc() {
+	need_unpacked openrc
+	room
+	for p in openrc librc1 libeinfo1; do
+		tar -C "$DEPS/$p" -cf - . | inside tar -C / --keep-directory-symlink -xf - || broken "unpacking $p"
+	done
+	ln -s "$(command -v busybox)" "$T/sbin/tcpsvd"
+	put openrc/poppass /etc/init.d/poppass
+	put openrc/poppass.confd /etc/conf.d/poppass -e 's/^poppass_listen=.*/poppass_listen=192.0.2.1/' -e 's/^poppass_max_each=.*/poppass_max_each=2/'
+	inside sh -c 'cd /run && mkdir -p openrc && cd openrc && mkdir exclusive started starting stopping inactive failed options daemons tmp && echo default >/run/openrc/softlevel'
+	checked
+	inside env PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin /etc/init.d/poppass --nodeps start >"$T/out" 2>&1 ||
+		fail 'openrc-run start' "$(cat "$T/out")"
+	wait_port 106
+	a_change 192.0.2.1:106
+	changed
+	logged /var/log/poppass.log 192.0.2.7
+}
+slow 'OpenRC' test_openrc
+
+# There is no procd here: what the script asks it for is started by the test.
+test_procd() {
+	room
+	cat >"$T/rc.common" <<-'END'
+		procd_open_instance() { :; }
+		procd_close_instance() { :; }
+		procd_set_param() {
+			case $1 in
+			command) shift; "$DO" "$@" ;;
+			env) [ "$2" = PASSWORD_COMMAND=/usr/sbin/setpassword-file ] && export "$2" ;;
+			esac
+		}
+		. "$1"
+		DO=: start_service
+		DO=exec start_service
+	END
+	cp "$T/sbin/"* "$T/"
+	inside cp "$T/qmail-poppass" "$T/checkpassword-file" "$T/setpassword-file" /usr/sbin/
+	inside ln -s "$(command -v busybox)" /usr/sbin/tcpsvd
+	inside sh -c "echo carol:x:1500:1500::/:/bin/sh >>/etc/passwd
+		echo 'carol:${OLD_HASH#*\}}:19000:0:99999:7:::' >>/etc/shadow"
+	put procd/poppass /etc/init.d/poppass -e 's/127.0.0.1 106/192.0.2.1 106/'
+	bg_inside sh -c 'exec busybox sh "$1" /etc/init.d/poppass 2>"$2"' sh "$T/rc.common" "$T/log"
+	wait_port 106
+	visit 192.0.2.1:106 'S: 200 mail.example.org hello, who are you?' 'C: user root' "$ASK_OLD" "C: pass $OLD" "$WRONG" \
+		'C: user carol' "$ASK_OLD" "C: pass $OLD" "$ASK_NEW" "C: newpass $NEW" "$CHANGED" 'C: quit' "$BYE" eof
+	has 'the log' "$(cat "$T/log")" 'changed rhost=192.0.2.7 user="carol"'
+}
+slow 'procd' test_procd
+
 ## The log's readers
 
 # The same events as each logger writes them: four formats, with what must not count among them.
@@ -257,6 +310,42 @@ test_jail() {
 	has 'its dump' "$(inside fail2ban-client -d 2>&1)" "'addlogpath', '/var/log/poppass/current'"
 }
 slow "fail2ban's jail" test_jail
+
+# By crowdsec itself, with the hub's files that Debian brings; only loopback is there to be reached.
+test_crowdsec() {
+	need_unpacked crowdsec
+	room
+	c=$(cd "$DEPS/crowdsec" && pwd)
+	mkdir -p "$T/conf/parsers/s00-raw" "$T/conf/parsers/s01-parse" "$T/conf/parsers/s02-enrich" "$T/conf/scenarios" "$T/data" "$T/dump" "$T/none" "$T/hub"
+	cp "$c/usr/share/crowdsec/hub/parsers/s00-raw/crowdsecurity/syslog-logs.yaml" "$T/conf/parsers/s00-raw/"
+	cp "$c/usr/share/crowdsec/hub/parsers/s02-enrich/crowdsecurity/dateparse-enrich.yaml" "$T/conf/parsers/s02-enrich/"
+	cp examples/crowdsec/qmail-poppass-logs.yaml "$T/conf/parsers/s01-parse/"
+	cp examples/crowdsec/qmail-poppass-bf.yaml "$T/conf/scenarios/"
+	cp -r "$c/etc/crowdsec/patterns" "$c/etc/crowdsec/simulation.yaml" "$c/etc/crowdsec/profiles.yaml" "$T/conf/"
+	for n in 1 2 3; do log_lines "$1"; done >"$T/log"
+	cat >"$T/config.yaml" <<-END
+		common: {daemonize: false, log_media: stdout, log_level: info, working_dir: .}
+		config_paths: {config_dir: $T/conf, data_dir: $T/data, simulation_path: $T/conf/simulation.yaml, hub_dir: $T/hub, index_path: $T/hub/.index.json, notification_dir: $T/none, plugin_dir: $T/none}
+		crowdsec_service: {acquisition_path: $T/none.yaml, parser_routines: 1}
+		cscli: {output: human}
+		db_config: {log_level: info, type: sqlite, db_path: $T/data/db}
+		api: {client: {credentials_path: $T/api.yaml}, server: {listen_uri: "127.0.0.1:8080", log_level: info, profiles_path: $T/conf/profiles.yaml}}
+		prometheus: {enabled: false}
+	END
+	: >"$T/none.yaml"
+	: >"$T/api.yaml"
+	echo '{"parsers":{},"scenarios":{},"collections":{},"postoverflows":{}}' >"$T/hub/.index.json"
+	inside "$c/usr/bin/cscli" -c "$T/config.yaml" machines add --auto --force --file "$T/api.yaml" >"$T/cscli" 2>&1 ||
+		fail 'cscli' "$(cat "$T/cscli")"
+	inside "$BIN/nanny" 60 "$c/usr/bin/crowdsec" -c "$T/config.yaml" -type "$2" -dsn "file://$T/log" -dump-data "$T/dump" >"$T/out" 2>&1
+	[ -e "$T/dump/parser-dump.yaml" ] || fail 'crowdsec' "$(cat "$T/out")"
+	# Each of the nine is there once for each of two stages.
+	is 'failures parsed' "$(grep -c 'log_type: poppass_failed_auth' "$T/dump/parser-dump.yaml")" 18
+	like 'the alert' "$(cat "$T/out")" "Ip 203.0.113.9 performed 'local/qmail-poppass-bf'"
+	hasnt 'an address from a name' "$(grep source_ip "$T/dump/parser-dump.yaml")" '192.0.2.66'
+}
+slow "crowdsec's parser: syslog" test_crowdsec syslog syslog
+slow "crowdsec's parser: svlogd" test_crowdsec svlogd qmail-poppass
 
 test_logrotate() {
 	need logrotate

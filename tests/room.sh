@@ -12,14 +12,12 @@ OLD_HASH='{SHA512-CRYPT}$6$rounds=1000$abcdefghijklmnop$vBod/rDJzBnoxRwENhYsw4w4
 room() {
 	need unshare nsenter mount 'busybox tcpsvd'
 	[ "$(id -u)" = 0 ] || skip 'needs root, for a mount and a network namespace'
+	unshare -mnu true 2>/dev/null || skip 'no namespaces here'
 	mkdir "$T/sbin"
 	cp "$P/qmail-poppass" "$P/checkpassword-file" "$P/setpassword-file" "$T/sbin/"
 	chmod 755 "$T"
 	bg unshare -mnu sh tests/room-in.sh "$T"
-	if ! within 20 test -e "$T/pid"; then
-		[ "${CI-}" = true ] && broken 'no namespaces here'
-		skip 'no namespaces here'
-	fi
+	within 20 test -e "$T/pid" || broken 'the room is not ready'
 	ROOM=$(cat "$T/pid")
 	printf '%s:%s::::::\n' alice@example.org "$OLD_HASH" alice "$OLD_HASH" | inside sh -c 'cat >/etc/poppass/passwd'
 }
@@ -101,4 +99,21 @@ third_gets() {
 	hold "$1" 2
 	at=${1%:*}
 	is 'the third connection' "$(inside "$BIN/nanny" 5 "$(command -v busybox)" nc "$at" 106 </dev/null 2>/dev/null)" "$2"
+}
+
+SERVER=192.0.2.1
+
+# serve CHECK SET [VARIABLE=VALUE ...]: on port 106 of $SERVER inside, the log in $T/log
+serve() {
+	check=$1 set=$2
+	shift 2
+	# shellcheck disable=SC2086 # words
+	bg_inside env "LOG=$T/log" "PASSWORD_COMMAND=$set" "$@" sh -c 'exec "$@" 2>>"$LOG"' sh \
+		"$(command -v busybox)" tcpsvd "$SERVER" 106 /usr/local/sbin/qmail-poppass host $check
+	within 10 inside busybox nc -z "$SERVER" 106 || broken 'no listener'
+}
+
+# From one password to another: from_to NAME OLD NEW [REPLY]
+from_to() {
+	visit 192.0.2.1:106 'S*' "C: user $1" "$ASK_OLD" "C: pass $2" "$ASK_NEW" "C: newpass $3" "${4:-$CHANGED}"
 }
