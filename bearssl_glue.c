@@ -141,8 +141,7 @@ static pid_t relay;
 /* Secrets */
 
 /* Wipes it, and gives what whole pages there are in it back to the system. */
-static void
-wipe(void *p, size_t used, size_t size)
+static void wipe(void *p, size_t used, size_t size)
 {
 	uintptr_t page = getpagesize();
 	uintptr_t start = ((uintptr_t)p + page - 1) / page * page;
@@ -153,16 +152,14 @@ wipe(void *p, size_t used, size_t size)
 		madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
-static void
-forget(void)
+static void forget(void)
 {
 	wipe(&secret, offsetof(__typeof__(secret), file) + file_len, sizeof secret);
 	file_len = 0;
 }
 
 /* The stack below the caller, where the key was computed with. */
-static __attribute__((noinline)) void
-burn(void)
+static __attribute__((noinline)) void burn(void)
 {
 	unsigned char stack[BURN];
 
@@ -171,8 +168,7 @@ burn(void)
 
 /* PEM files */
 
-static enum tls_verdict
-refuse(const char *file, const char *what)
+static enum tls_verdict refuse(const char *file, const char *what)
 {
 	static char text[80];	/* what is written below, and some */
 
@@ -181,15 +177,13 @@ refuse(const char *file, const char *what)
 	return TLS_CONFIG;
 }
 
-static enum tls_verdict
-trouble(const char *what)
+static enum tls_verdict trouble(const char *what)
 {
 	reason = what;
 	return TLS_TROUBLE;
 }
 
-static enum tls_verdict
-refuse_errno(const char *name)
+static enum tls_verdict refuse_errno(const char *name)
 {
 	switch (errno) {
 	case ENOENT:
@@ -208,8 +202,7 @@ refuse_errno(const char *name)
 	return refuse(name, ": cannot be read");
 }
 
-static enum tls_verdict
-read_to_end(const char *name, int fd)
+static enum tls_verdict read_to_end(const char *name, int fd)
 {
 	ssize_t n;
 
@@ -228,8 +221,7 @@ read_to_end(const char *name, int fd)
 }
 
 /* A FIFO or a device must not hold us up, hence O_NONBLOCK and the check. */
-static enum tls_verdict
-read_file(const char *name, const char *path, mode_t *mode)
+static enum tls_verdict read_file(const char *name, const char *path, mode_t *mode)
 {
 	struct stat st;
 	enum tls_verdict verdict;
@@ -251,8 +243,8 @@ struct block {
 };
 
 /* memmem's, but in a hundredth of the code. */
-static const unsigned char *
-find(const unsigned char *p, const unsigned char *end, const void *what, size_t len)
+static const unsigned char *find(const unsigned char *p, const unsigned char *end,
+    const void *what, size_t len)
 {
 	for (; (size_t)(end - p) >= len; p++)
 		if (memcmp(p, what, len) == 0)
@@ -264,8 +256,7 @@ find(const unsigned char *p, const unsigned char *end, const void *what, size_t 
  * The next block of the file, the first one where b->end is NULL. It ends at
  * the next line of dashes: one without an end of its own never holds another.
  */
-static int
-next_block(struct block *b)
+static int next_block(struct block *b)
 {
 	const unsigned char *from = b->end != NULL ? b->end : secret.file;
 	const unsigned char *eof = secret.file + file_len;
@@ -279,8 +270,7 @@ next_block(struct block *b)
 	return 1;
 }
 
-static int
-has_label(const struct block *b, const char *label)
+static int has_label(const struct block *b, const char *label)
 {
 	size_t len = strlen(label);
 
@@ -289,22 +279,19 @@ has_label(const struct block *b, const char *label)
 }
 
 /* Added to -1 if c is in from..to; without a branch, since keys come along here. */
-static int
-in_range(int c, int from, int to, int value)
+static int in_range(int c, int from, int to, int value)
 {
 	return ((from - 1 - c) & (c - to - 1)) >> 8 & (value + 1 + c - from);
 }
 
 /* What a letter of base64 stands for; -1 if it is none. */
-static int
-digit(int c)
+static int digit(int c)
 {
 	return -1 + in_range(c, 'A', 'Z', 0) + in_range(c, 'a', 'z', 26) + in_range(c, '0', '9', 52) +
 	    in_range(c, '+', '+', 62) + in_range(c, '/', '/', 63);
 }
 
-static int
-is_space(int c)
+static int is_space(int c)
 {
 	return c == '\n' || c == '\r' || c == '\t' || c == ' ';
 }
@@ -313,8 +300,7 @@ is_space(int c)
  * Decodes base64; out, where there is room for max bytes, may be the block's
  * own place. Returns the length, 0 if it is broken.
  */
-static size_t
-decode(const struct block *b, unsigned char *out, size_t max)
+static size_t decode(const struct block *b, unsigned char *out, size_t max)
 {
 	const unsigned char *p;
 	size_t letters = 0, len = 0;
@@ -342,16 +328,14 @@ decode(const struct block *b, unsigned char *out, size_t max)
 
 /* Certificates */
 
-static const br_x509_pkey *
-decode_certificate(size_t i)
+static const br_x509_pkey *decode_certificate(size_t i)
 {
 	br_x509_decoder_init(&certificate, NULL, NULL);
 	br_x509_decoder_push(&certificate, chain[i].data, chain[i].data_len);
 	return br_x509_decoder_get_pkey(&certificate);
 }
 
-static const unsigned char *
-skip_zeros(const unsigned char *p, size_t *len)
+static const unsigned char *skip_zeros(const unsigned char *p, size_t *len)
 {
 	while (*len > 0 && *p == 0) {
 		p++;
@@ -361,8 +345,7 @@ skip_zeros(const unsigned char *p, size_t *len)
 }
 
 /* NULL if this key can be served, and is neither weak nor a way to keep us busy. */
-static const char *
-key_name(const br_x509_pkey *key)
+static const char *key_name(const br_x509_pkey *key)
 {
 	size_t len;
 
@@ -374,8 +357,7 @@ key_name(const br_x509_pkey *key)
 	return len >= RSA_MIN && len <= RSA_MAX ? "RSA" : NULL;
 }
 
-static enum tls_verdict
-add_certificate(const struct block *b)
+static enum tls_verdict add_certificate(const struct block *b)
 {
 	if (chain_len == CHAIN_MAX)
 		return refuse("CERTFILE", ": too many certificates");
@@ -387,8 +369,7 @@ add_certificate(const struct block *b)
 	return TLS_OK;
 }
 
-static enum tls_verdict
-load_chain(const char *path)
+static enum tls_verdict load_chain(const char *path)
 {
 	struct block b = { NULL, NULL, NULL };
 	enum tls_verdict verdict;
@@ -415,23 +396,20 @@ load_chain(const char *path)
 
 /* The private key: the server's process only */
 
-static int
-is_key(const struct block *b)
+static int is_key(const struct block *b)
 {
 	return has_label(b, "PRIVATE KEY") || has_label(b, "EC PRIVATE KEY") ||
 	    has_label(b, "RSA PRIVATE KEY");
 }
 
-static int
-is_encrypted(const struct block *b)
+static int is_encrypted(const struct block *b)
 {
 	return has_label(b, "ENCRYPTED PRIVATE KEY") ||
 	    (is_key(b) && find(b->text, b->end, "Proc-Type:", 10) != b->end);
 }
 
 /* The first key of the file, as DER over its own text. */
-static enum tls_verdict
-decode_key(const char *name)
+static enum tls_verdict decode_key(const char *name)
 {
 	struct block b = { NULL, NULL, NULL };
 	size_t len;
@@ -450,8 +428,7 @@ decode_key(const char *name)
 	return TLS_OK;
 }
 
-static int
-is_equal(const unsigned char *a, size_t a_len, const unsigned char *b, size_t b_len)
+static int is_equal(const unsigned char *a, size_t a_len, const unsigned char *b, size_t b_len)
 {
 	a = skip_zeros(a, &a_len);
 	b = skip_zeros(b, &b_len);
@@ -459,8 +436,7 @@ is_equal(const unsigned char *a, size_t a_len, const unsigned char *b, size_t b_
 }
 
 /* The product of an RSA key's primes. BearSSL's own function has no room for 4096 bits. */
-static size_t
-multiply(unsigned char *product, const br_rsa_private_key *key)
+static size_t multiply(unsigned char *product, const br_rsa_private_key *key)
 {
 	size_t i, j, p_len = key->plen, q_len = key->qlen;
 	const unsigned char *p = skip_zeros(key->p, &p_len);
@@ -482,8 +458,7 @@ multiply(unsigned char *product, const br_rsa_private_key *key)
  * Where the file names the public key of its private one, as almost all EC
  * keys do, only -t computes it again: that costs a tenth of a session's time.
  */
-static int
-ec_matches(const br_ec_private_key *key, int compute)
+static int ec_matches(const br_ec_private_key *key, int compute)
 {
 	const br_ec_public_key *known = &public_key->key.ec;
 	const unsigned char *end = secret.file + file_len;
@@ -496,8 +471,7 @@ ec_matches(const br_ec_private_key *key, int compute)
 	return is_equal(made, br_ec_compute_pub(&curves, NULL, made, key), known->q, known->qlen);
 }
 
-static int
-rsa_matches(const br_rsa_private_key *key)
+static int rsa_matches(const br_rsa_private_key *key)
 {
 	const br_rsa_public_key *known = &public_key->key.rsa;
 	unsigned char made[RSA_MAX];
@@ -506,8 +480,7 @@ rsa_matches(const br_rsa_private_key *key)
 }
 
 /* Whether the certificate's public key belongs to the private one. */
-static int
-key_matches(int compute)
+static int key_matches(int compute)
 {
 	const br_ec_private_key *ec = br_skey_decoder_get_ec(&secret.key);
 	const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&secret.key);
@@ -517,8 +490,8 @@ key_matches(int compute)
 	return rsa != NULL && rsa_matches(rsa);
 }
 
-static enum tls_verdict
-load_key(const char *path, const char *name, int compute, void (*warn)(const char *))
+static enum tls_verdict load_key(const char *path, const char *name, int compute,
+    void (*warn)(const char *))
 {
 	enum tls_verdict verdict;
 	mode_t mode = 0;
@@ -536,8 +509,7 @@ load_key(const char *path, const char *name, int compute, void (*warn)(const cha
 }
 
 /* The signature's length, 0 if there is none. */
-static size_t
-sign(const struct request *request, unsigned char *signature)
+static size_t sign(const struct request *request, unsigned char *signature)
 {
 	const br_ec_private_key *ec = br_skey_decoder_get_ec(&secret.key);
 	const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&secret.key);
@@ -585,7 +557,7 @@ struct filter_program {
 #define RETURN(x)	{ 0x06, 0, 0, x }
 #define ALLOW(number)	IF_NOT(number, 1), RETURN(PASS)
 
-/* The kernel's names for what this is compiled for; e_machine and flags for 64 bit, little endian. */
+/* The kernel's names for what this is compiled for: e_machine, flags for 64 bit and endianness. */
 #if defined __x86_64__ && !defined __ILP32__
 #define ARCH	0xc000003e
 #elif defined __i386__
@@ -636,8 +608,7 @@ static const struct filter filter[] = {
 	RETURN(KILL)
 };
 
-static enum outcome
-filter_calls(void)
+static enum outcome filter_calls(void)
 {
 	static const struct filter_program program = { sizeof filter / sizeof *filter, filter };
 
@@ -650,8 +621,7 @@ filter_calls(void)
 
 #else
 
-static enum outcome
-filter_calls(void)
+static enum outcome filter_calls(void)
 {
 	return SERVED;
 }
@@ -665,15 +635,13 @@ filter_calls(void)
 #define SYS_setresuid32	SYS_setresuid
 #endif
 
-static int
-become(uid_t id)
+static int become(uid_t id)
 {
 	return syscall(SYS_setresgid32, id, id, id) == -1 ||
 	    syscall(SYS_setresuid32, id, id, id) == -1 ? -1 : 0;
 }
 
-static int
-is_nobody(void)
+static int is_nobody(void)
 {
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
@@ -687,8 +655,7 @@ is_nobody(void)
  * An empty folder; where there is none the process's own in /proc, which holds
  * nothing to open either once it is somebody else's. With neither, so be it.
  */
-static int
-enter_jail(void)
+static int enter_jail(void)
 {
 	static const char *const rooms[] = { JAIL_DIR, "/proc/self/fdinfo" };
 	size_t i;
@@ -703,8 +670,7 @@ enter_jail(void)
 }
 
 /* Without root there is nothing to give up. */
-static enum outcome
-drop_root(void)
+static enum outcome drop_root(void)
 {
 	if (geteuid() != 0)
 		return SERVED;
@@ -717,8 +683,7 @@ drop_root(void)
 	return is_nobody() ? SERVED : NO_DROP;
 }
 
-static int
-limit(int resource, rlim_t max)
+static int limit(int resource, rlim_t max)
 {
 	struct rlimit limit = { max, max };
 
@@ -726,8 +691,7 @@ limit(int resource, rlim_t max)
 }
 
 /* Three descriptors are in use; poll takes no more than may be open. */
-static enum outcome
-lock_up(pid_t server)
+static enum outcome lock_up(pid_t server)
 {
 	enum outcome outcome = drop_root();
 
@@ -762,8 +726,7 @@ static long session_time;
 static volatile sig_atomic_t outcome_at_alarm = TIMEOUT;
 
 /* The suites are ours already and in the client's order; of hashes the bits are numbered by id. */
-static int
-choose(const br_ssl_server_policy_class **policy, const br_ssl_server_context *server,
+static int choose(const br_ssl_server_policy_class **policy, const br_ssl_server_context *server,
     br_ssl_server_choices *choices)
 {
 	uint32_t known = br_ssl_server_get_client_hashes(server);
@@ -786,16 +749,15 @@ choose(const br_ssl_server_policy_class **policy, const br_ssl_server_context *s
 }
 
 /* Of suites that we do not offer. */
-static uint32_t
-no_key_exchange(const br_ssl_server_policy_class **policy, unsigned char *data, size_t *len)
+static uint32_t no_key_exchange(const br_ssl_server_policy_class **policy, unsigned char *data,
+    size_t *len)
 {
 	(void)policy, (void)data, (void)len;
 	return 0;
 }
 
 /* Waits: there is nothing else to do, and the alarm runs. */
-static size_t
-ask_for_signature(const br_ssl_server_policy_class **policy, unsigned id,
+static size_t ask_for_signature(const br_ssl_server_policy_class **policy, unsigned id,
     unsigned char *data, size_t hash_len, size_t size)
 {
 	struct request request = { .hash = id & 0xff };
@@ -823,8 +785,7 @@ static const br_ssl_server_policy_class policy = {
 };
 static const br_ssl_server_policy_class *policy_vtable = &policy;
 
-static void
-set_suites(void)
+static void set_suites(void)
 {
 	static const uint16_t ec[] = {
 		BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
@@ -844,8 +805,7 @@ set_suites(void)
 /* The default would bring along what such a machine never uses. */
 #ifdef __x86_64__
 
-static void
-set_chapol(void)
+static void set_chapol(void)
 {
 	br_ssl_engine_set_chapol(engine, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(engine, br_chacha20_sse2_get());
@@ -854,8 +814,7 @@ set_chapol(void)
 
 #else
 
-static void
-set_chapol(void)
+static void set_chapol(void)
 {
 	br_ssl_engine_set_default_chapol(engine);
 }
@@ -863,8 +822,7 @@ set_chapol(void)
 #endif
 
 /* All of it before the jail: there is no /dev/urandom in there. */
-static enum outcome
-start_engine(void)
+static enum outcome start_engine(void)
 {
 	unsigned char seed[32];
 	size_t i;
@@ -890,8 +848,7 @@ start_engine(void)
 }
 
 /* Why the engine is closed, should that be before the handshake's end. */
-static enum outcome
-engine_outcome(void)
+static enum outcome engine_outcome(void)
 {
 	static const struct {
 		short error;
@@ -921,22 +878,19 @@ engine_outcome(void)
 
 /* The relay */
 
-static void
-on_alarm(int unused)
+static void on_alarm(int unused)
 {
 	(void)unused;
 	_exit(outcome_at_alarm);
 }
 
-static int
-may_retry(ssize_t n)
+static int may_retry(ssize_t n)
 {
 	return n == -1 && (errno == EINTR || errno == EAGAIN);
 }
 
 /* The descriptor may be one that does not block. */
-static void
-drop_input(int fd)
+static void drop_input(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	ssize_t n;
@@ -953,8 +907,7 @@ drop_input(int fd)
  * by this shutdown; the client's when it closes, or the alarm ends the wait.
  * Where that is a pipe, and no socket, _exit is its end.
  */
-static _Noreturn void
-leave(enum outcome outcome)
+static _Noreturn void leave(enum outcome outcome)
 {
 	outcome_at_alarm = outcome = established ? SERVED : outcome;
 	alarm(CLOSE_WAIT);
@@ -966,8 +919,7 @@ leave(enum outcome outcome)
 }
 
 /* Collects short records, whose ends are the ends of a flight: ChangeCipherSpec and Finished. */
-static void
-collect(void)
+static void collect(void)
 {
 	unsigned char *record;
 	size_t len;
@@ -981,8 +933,7 @@ collect(void)
 }
 
 /* What was collected, or a long record from where it is. */
-static void
-send_flight(void)
+static void send_flight(void)
 {
 	size_t len = tls.to - tls.from;
 	unsigned char *p = tls.flight + tls.from;
@@ -1006,8 +957,7 @@ send_flight(void)
  * dead: it will send no more either way. BearSSL would give up sending, too,
  * so it is not told, and the client still gets its replies.
  */
-static void
-from_client(void)
+static void from_client(void)
 {
 	size_t len;
 	unsigned char *p = br_ssl_engine_recvrec_buf(engine, &len);
@@ -1025,8 +975,7 @@ from_client(void)
 	shutdown(2, SHUT_WR);	/* fails only if the server is gone: then read tells */
 }
 
-static void
-to_server(void)
+static void to_server(void)
 {
 	size_t len;
 	unsigned char *p = br_ssl_engine_recvapp_buf(engine, &len);
@@ -1040,8 +989,7 @@ to_server(void)
 	br_ssl_engine_recvapp_ack(engine, n);
 }
 
-static void
-from_server(void)
+static void from_server(void)
 {
 	size_t len;
 	unsigned char *p = br_ssl_engine_sendapp_buf(engine, &len);
@@ -1059,8 +1007,7 @@ from_server(void)
 }
 
 /* After the handshake the server's own alarm bounds the session; this one comes later. */
-static void
-on_established(void)
+static void on_established(void)
 {
 	established = 1;
 	outcome_at_alarm = SERVED;
@@ -1072,8 +1019,7 @@ on_established(void)
  * that hung up and is not asked for would end every poll at once. One deed
  * at a time, since each changes the state.
  */
-static void
-step(unsigned state, int flying)
+static void step(unsigned state, int flying)
 {
 	int text_in = (state & BR_SSL_SENDAPP) != 0 && !flying;
 	int text_out = (state & BR_SSL_RECVAPP) != 0;
@@ -1095,8 +1041,7 @@ step(unsigned state, int flying)
 		from_client();
 }
 
-static _Noreturn void
-run(void)
+static _Noreturn void run(void)
 {
 	for (;;) {
 		unsigned state;
@@ -1114,8 +1059,7 @@ run(void)
 }
 
 /* Into descriptor 2, and nothing open above it. */
-static int
-take_place(int fd, int other)
+static int take_place(int fd, int other)
 {
 	if (dup2(fd, 2) == -1)
 		return -1;
@@ -1124,8 +1068,7 @@ take_place(int fd, int other)
 	return 0;
 }
 
-static _Noreturn void
-be_relay(int fd, int other, pid_t server)
+static _Noreturn void be_relay(int fd, int other, pid_t server)
 {
 	static const int yes = 1;
 	struct sigaction action = { .sa_handler = on_alarm };
@@ -1154,8 +1097,7 @@ be_relay(int fd, int other, pid_t server)
  * Waits for the relay's end, kills it when the time is up, and waits a little
  * more: a killed process may be stuck in the kernel. SIGCHLD is blocked.
  */
-static enum outcome
-reap(int seconds)
+static enum outcome reap(int seconds)
 {
 	static const struct timespec second = { 1, 0 };
 	sigset_t child;
@@ -1177,8 +1119,7 @@ reap(int seconds)
 	return WEXITSTATUS(status);
 }
 
-static enum tls_verdict
-fail_handshake(int seconds)
+static enum tls_verdict fail_handshake(int seconds)
 {
 	enum outcome outcome = reap(seconds);
 
@@ -1187,8 +1128,7 @@ fail_handshake(int seconds)
 }
 
 /* The one signature. A relay that asks for anything else has been taken over. */
-static enum tls_verdict
-answer(void)
+static enum tls_verdict answer(void)
 {
 	struct pollfd p = { 0, POLLIN, 0 };
 	struct request request;
@@ -1213,8 +1153,8 @@ answer(void)
 }
 
 /* Key work in a frame of its own, so that what it leaves on the stack lies below the caller's. */
-static __attribute__((noinline)) enum tls_verdict
-serve_key(int fd, const char *keyfile, const char *name, void (*warn)(const char *))
+static __attribute__((noinline)) enum tls_verdict serve_key(int fd, const char *keyfile,
+    const char *name, void (*warn)(const char *))
 {
 	enum tls_verdict verdict = load_key(keyfile, name, 0, warn);
 
@@ -1229,8 +1169,7 @@ serve_key(int fd, const char *keyfile, const char *name, void (*warn)(const char
 	return answer();
 }
 
-static void
-prepare_curves(void)
+static void prepare_curves(void)
 {
 	curves = *br_ec_get_default();
 	curves.supported_curves &= (uint32_t)1 << BR_EC_secp256r1 | (uint32_t)1 << BR_EC_secp384r1 |
@@ -1238,8 +1177,7 @@ prepare_curves(void)
 }
 
 /* What is left of the server's alarm, and some more; without one, what a session takes at most. */
-static long
-time_left(void)
+static long time_left(void)
 {
 	struct itimerval timer;
 
@@ -1249,8 +1187,7 @@ time_left(void)
 }
 
 /* The C library's fork would first look after threads and locks that we do not have. */
-static pid_t
-fork_relay(void)
+static pid_t fork_relay(void)
 {
 #ifdef __s390x__
 	return syscall(SYS_clone, 0, SIGCHLD, 0, 0, 0);
@@ -1259,8 +1196,8 @@ fork_relay(void)
 #endif
 }
 
-static enum tls_verdict
-start_relay(const char *keyfile, const char *name, void (*warn)(const char *))
+static enum tls_verdict start_relay(const char *keyfile, const char *name,
+    void (*warn)(const char *))
 {
 	enum tls_verdict verdict;
 	pid_t server = getpid();
@@ -1285,8 +1222,8 @@ start_relay(const char *keyfile, const char *name, void (*warn)(const char *))
 	return verdict;
 }
 
-enum tls_verdict
-tls_start(const char *certfile, const char *keyfile, void (*warn)(const char *), const char **why)
+enum tls_verdict tls_start(const char *certfile, const char *keyfile, void (*warn)(const char *),
+    const char **why)
 {
 	enum tls_verdict verdict;
 
@@ -1300,8 +1237,7 @@ tls_start(const char *certfile, const char *keyfile, void (*warn)(const char *),
 }
 
 /* Its alarm ends a relay that only waits for the client to close. */
-const char *
-tls_end(void)
+const char *tls_end(void)
 {
 	enum outcome outcome;
 
@@ -1318,8 +1254,7 @@ tls_end(void)
 #define CLOCK_SET	737791	/* 2020-01-01 */
 #define SOON		14
 
-static char *
-put_number(char *p, uint32_t n, int digits)
+static char *put_number(char *p, uint32_t n, int digits)
 {
 	uint32_t rest = n / 10;
 
@@ -1329,8 +1264,7 @@ put_number(char *p, uint32_t n, int digits)
 	return p;
 }
 
-static int
-days_of(int month, uint32_t year)
+static int days_of(int month, uint32_t year)
 {
 	static const char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -1339,8 +1273,7 @@ days_of(int month, uint32_t year)
 }
 
 /* Counts: it happens once, for a human who waits. */
-static char *
-put_date(char *p, uint32_t days)
+static char *put_date(char *p, uint32_t days)
 {
 	uint32_t year = 0;
 	int month = 0;
@@ -1356,15 +1289,13 @@ put_date(char *p, uint32_t days)
 	return put_number(p, days + 1, 2);
 }
 
-static int64_t
-to_time(uint32_t days, uint32_t seconds)
+static int64_t to_time(uint32_t days, uint32_t seconds)
 {
 	return ((int64_t)days - EPOCH) * DAY + seconds;
 }
 
 /* BearSSL 0.6 has no function that gives the dates: these are its decoder's own fields. */
-static enum tls_verdict
-check_dates(char *p, time_t now)
+static enum tls_verdict check_dates(char *p, time_t now)
 {
 	const br_x509_decoder_context *c = &certificate;
 	uint32_t today = EPOCH + now / DAY;
@@ -1388,8 +1319,7 @@ check_dates(char *p, time_t now)
 	return TLS_OK;
 }
 
-static enum tls_verdict
-check_certificate(size_t i, time_t now, void (*say)(const char *))
+static enum tls_verdict check_certificate(size_t i, time_t now, void (*say)(const char *))
 {
 	const br_x509_pkey *key = decode_certificate(i);
 	enum tls_verdict verdict = TLS_CONFIG;
@@ -1408,8 +1338,7 @@ check_certificate(size_t i, time_t now, void (*say)(const char *))
 	return verdict;
 }
 
-enum tls_verdict
-tls_check(const char *certfile, const char *keyfile, void (*say)(const char *))
+enum tls_verdict tls_check(const char *certfile, const char *keyfile, void (*say)(const char *))
 {
 	enum tls_verdict verdict;
 	time_t now = time(NULL);

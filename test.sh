@@ -105,7 +105,7 @@ P=
 helper() {
 	for h in "$@"; do
 		bin=$BUILD/tests/$h
-		if [ ! -x "$bin" ] || [ -n "$(find "tests/$h.c" -newer "$bin")" ]; then
+		if [ ! -x "$bin" ] || [ -n "$(find "tests/$h.c" tests/*.h -newer "$bin")" ]; then
 			mkdir -p "$BUILD/tests"
 			${HOSTCC:-cc} ${HOSTCFLAGS:--O1 -Wall -Wextra} -o "$bin.$SELF" "tests/$h.c" ||
 				{ broken "compiling tests/$h.c"; return 1; }

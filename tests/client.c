@@ -49,6 +49,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "unescape.h"
+
 enum { READ_WAIT = 20000, SEND_WAIT = 5000, END_WAIT = 30000, BACKSTOP = 120, SMALL = 4096, PACKET = 4096, LOG_MAX = 200 };
 
 static const char *mode = "pipe", *connect_to, *log_file;
@@ -255,26 +257,6 @@ static int print_port(void)
 
 /* ---- sending and receiving ---- */
 
-/* The bytes that a text with escapes stands for. */
-static size_t unescape(const char *s, char *to)
-{
-	static const char names[] = "rnt0\\", bytes[] = "\r\n\t\0\\";
-	char *p = to;
-	for (; *s; s++) {
-		const char *name = *s == '\\' && s[1] ? strchr(names, s[1]) : 0;
-		if (name) {
-			*p++ = bytes[name - names];
-			s++;
-		} else if (*s == '\\' && s[1] == 'x' && s[2] && s[3]) {
-			char hex[3] = { s[2], s[3], 0 };
-			*p++ = (char)strtol(hex, 0, 16);
-			s += 3;
-		} else
-			*p++ = *s;
-	}
-	return (size_t)(p - to);
-}
-
 /* 0 if the other side is gone or takes nothing for so long. */
 static int send_all(const char *p, size_t n, int wait)
 {
@@ -348,7 +330,7 @@ static void step_silent(int ms)
 static void step_send(const char *text, int slowly)
 {
 	static char bytes[65536];
-	size_t n = unescape(text, bytes);
+	size_t n = unescape(text, bytes, sizeof bytes);
 	if (!slowly) {
 		must_send(bytes, n);
 		return;
@@ -366,22 +348,19 @@ static void step_times(const char *args)
 	static char bytes[65536];
 	char *text;
 	long times = strtol(args, &text, 10);
-	size_t n = unescape(text + (*text == ' '), bytes);
+	size_t n = unescape(text + (*text == ' '), bytes, sizeof bytes);
 	while (times-- && send_all(bytes, n, SEND_WAIT))
 		;
 }
 
 static void step_trickle(const char *args)
 {
+	static char bytes[65536];
 	char *text;
 	int ms = (int)strtol(args, &text, 10);
-	text += *text == ' ';
-	for (const char *p = text;; p = p[1] ? p + 1 : text) {
-		if (!send_all(p, 1, SEND_WAIT))
-			return;
-		if (receive(ms) != -2)
-			return;
-	}
+	size_t n = unescape(text + (*text == ' '), bytes, sizeof bytes);
+	for (size_t i = 0; n > 0 && send_all(bytes + i, 1, SEND_WAIT) && receive(ms) == -2; i = (i + 1) % n)
+		;
 }
 
 /* ---- the server's end ---- */

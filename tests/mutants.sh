@@ -65,11 +65,11 @@ fails-after-the-rename @ backends/file.c @ s/kill(getpid(), SIGKILL);// @ faults
 written-in-place @ backends/file.c @ s/if (write_all(out, secret.field, strlen(secret.field)) < 0)/if (renameat(folder, new_name, folder, base) < 0 || write_all(out, secret.field, strlen(secret.field)) < 0)/ @ faults
 next-program-has-no-record @ backends/file.c @ s/write_all(4, secret.record, record_len)/write_all(4, secret.record, 0)/ @ fuzz:file
 secrets-stay-in-the-setter @ backends/file.c @ /leave(int code)/,/^}/s/explicit_bzero.*// @ fuzz:file
-key-not-wiped @ bearssl_glue.c @ /^tls_check/,/^}/s/forget();// @ fuzz:tls
+key-not-wiped @ bearssl_glue.c @ /^enum tls_verdict tls_check/,/^}/s/forget();// @ fuzz:tls
 tls-1.0 @ bearssl_glue.c @ s/br_ssl_engine_set_versions(engine, BR_TLS12,/br_ssl_engine_set_versions(engine, BR_TLS10,/ @ tls
 waits-for-what-is-not-asked @ bearssl_glue.c @ s/(state \& BR_SSL_RECVREC) != 0 \&\& !client_done ? 0 : -1/0/ @ tls
 any-key @ bearssl_glue.c @ s/if (!key_matches(compute))/if (0)/ @ tls
-key-kept-in-the-server @ bearssl_glue.c @ /^start_relay/,/^}/s/forget();// @ tls
+key-kept-in-the-server @ bearssl_glue.c @ /^static enum tls_verdict start_relay/,/^}/s/forget();// @ tls
 END
 }
 

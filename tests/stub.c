@@ -34,6 +34,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "unescape.h"
+
 enum { FDS = 1024, BACKSTOP = 60, GRANDCHILD_SLEEP = 3 };
 
 extern char **environ;
@@ -159,21 +161,8 @@ static void put(int fd, const char *p, size_t n)
 
 static void put_escaped(int fd, const char *s)
 {
-	static const char names[] = "rnt0\\", bytes[] = "\r\n\t\0\\";
-	char text[4096], *p = text;
-	for (; *s && p < text + sizeof text; s++) {
-		const char *name = *s == '\\' && s[1] ? strchr(names, s[1]) : 0;
-		if (name) {
-			*p++ = bytes[name - names];
-			s++;
-		} else if (*s == '\\' && s[1] == 'x' && s[2] && s[3]) {
-			char hex[3] = { s[2], s[3], 0 };
-			*p++ = (char)strtol(hex, 0, 16);
-			s += 3;
-		} else
-			*p++ = *s;
-	}
-	put(fd, text, (size_t)(p - text));
+	char text[4096];
+	put(fd, text, unescape(s, text, sizeof text));
 }
 
 static void fill(long n)

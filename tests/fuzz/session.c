@@ -434,103 +434,143 @@ static int is_word(const char *line, size_t n, const char *word)
 	return n >= strlen(word) && !strncasecmp(line, word, strlen(word));
 }
 
-static void expect_session(void)
+/* How far the session of the model has come. */
+static struct {
+	const char *field[3];
+	size_t size[3];
+	int due, errors, wrong, run;
+} model;
+
+/* The model's next line and its length without line end; 0 where the session ends instead. */
+static int next_model_line(const char **p, const char **line, size_t *n)
+{
+	const char *end = (const char *)input + at_end, *nl = memchr(*p, '\n', (size_t)(end - *p));
+	*line = *p;
+	*n = nl ? (size_t)(nl - *p) : 0;
+	if (nl && *n > 0 && nl[-1] == '\r')
+		--*n;
+	if (nl ? *n > LINE_MAX || nl - *p >= LINE_MAX + 2 : end - *p >= LINE_MAX + 2) {
+		expect("500 Line too long.");
+		return 0;
+	}
+	if (!nl) {
+		if (expired_at_end)
+			expect("500 Timeout, closing connection.");
+		return 0;
+	}
+	*p = nl + 1;
+	return 1;
+}
+
+static int has_model_control(const char *line, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((unsigned char)line[i] < 32 && line[i] != '\t') || line[i] == 127)
+			return 1;
+	return 0;
+}
+
+/* Takes the argument of what is due; else what is wrong with the line. */
+static const char *take_model_field(const char *line, size_t n)
 {
 	static const char *const words[] = { "user ", "pass ", "newpass " };
-	const char *p = (const char *)input, *end = p + at_end, *field[3] = { 0 };
-	size_t size[3] = { 0 };
-	int due = 0, errors = 0, wrong = 0, run = 0;
+	const char *word = words[model.due];
+	size_t typed = 4;
+	if (!is_word(line, n, word) || n == strlen(word))
+		return missing[model.due];
+	model.field[model.due] = line + strlen(word);
+	model.size[model.due] = n - strlen(word);
+	for (int i = 0; i <= model.due; i++)
+		typed += model.size[i];
+	return typed > 512 ? "500 Name and passwords too long." : 0;
+}
+
+static void check_record(void)
+{
+	char record[600], *to = record;
+	for (int i = 0; i <= model.due; i++) {
+		memcpy(to, model.field[i], model.size[i]);
+		to += model.size[i];
+		*to++ = 0;
+		if (i == 1)
+			*to++ = 0;
+	}
+	if (model.due == 1)
+		*to++ = 0;
+	CHECK(ran[model.run].size == (size_t)(to - record) && !memcmp(ran[model.run].record, record, ran[model.run].size), "a chain got what was not typed");
+	CHECK(ran[model.run].set == (model.due == 2), "the other chain ran");
+}
+
+static int expect_denial(void)
+{
+	if (model.due == 2) {
+		expect_refusal(model.field[1], model.size[1], model.field[2], model.size[2]);
+		return 0;
+	}
+	expect("500 Old password is incorrect or user not found.");
+	model.due = 0;
+	return ++model.wrong < MAX_TRIES;
+}
+
+/* What the chain that is due does, and whether the session goes on. */
+static int expect_chain(void)
+{
+	if (model.run == chains) {	/* the system had no pipe or process to give */
+		CHECK(plan.faults & 1, "a chain that should run did not");
+		expect("500 Temporary failure, password not changed.");
+		return 0;
+	}
+	check_record();
+	switch (plan.outcome[model.run++ % 4] % 8) {
+	case 0:
+	case 6:
+		expect(model.due == 1 ? "200 Your new password please." : "200 Password changed, thank-you.");
+		model.due = model.due == 1 ? 2 : 0;
+		return 1;
+	case 1:
+	case 7:
+		return expect_denial();
+	case 3:
+	case 4:
+		expect(model.due == 2 ? "500 Temporary failure, the password may or may not have changed." :
+		    "500 Temporary failure, password not changed.");
+		return 0;
+	}
+	expect("500 Temporary failure, password not changed.");
+	return 0;
+}
+
+/* Whether the session goes on after this line. */
+static int expect_line(const char *line, size_t n)
+{
+	const char *mistake = has_model_control(line, n) ? "500 Control character in command." : 0;
+	if (!mistake && n == 4 && is_word(line, n, "quit")) {
+		expect("200 Bye.");
+		return 0;
+	}
+	if (!mistake)
+		mistake = take_model_field(line, n);
+	if (mistake) {
+		expect(mistake);
+		model.due = 0;
+		return ++model.errors < MAX_ERRORS;
+	}
+	if (model.due > 0)
+		return expect_chain();
+	expect("200 Your password please.");
+	model.due = 1;
+	return 1;
+}
+
+static void expect_session(void)
+{
+	const char *p = (const char *)input, *line;
+	size_t n;
+	memset(&model, 0, sizeof model);
 	want_size = 0;
 	expect("200 " HOST " hello, who are you?");
-	for (;;) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p)), *mistake = 0;
-		size_t n = nl ? (size_t)(nl - p) : 0, typed;
-		if (nl && n > 0 && nl[-1] == '\r')
-			n--;
-		if (nl ? n > LINE_MAX || nl - p >= LINE_MAX + 2 : end - p >= LINE_MAX + 2) {
-			expect("500 Line too long.");
-			return;
-		}
-		if (!nl) {
-			if (expired_at_end)
-				expect("500 Timeout, closing connection.");
-			return;
-		}
-		for (size_t i = 0; i < n; i++)
-			if (((unsigned char)p[i] < 32 && p[i] != '\t') || p[i] == 127)
-				mistake = "500 Control character in command.";
-		if (!mistake && n == 4 && is_word(p, n, "quit")) {
-			expect("200 Bye.");
-			return;
-		}
-		if (!mistake && (!is_word(p, n, words[due]) || n == strlen(words[due])))
-			mistake = missing[due];
-		if (!mistake) {
-			field[due] = p + strlen(words[due]);
-			size[due] = n - strlen(words[due]);
-			typed = 4;
-			for (int i = 0; i <= due; i++)
-				typed += size[i];
-			if (typed > 512)
-				mistake = "500 Name and passwords too long.";
-		}
-		p = nl + 1;
-		if (mistake) {
-			expect(mistake);
-			due = 0;
-			if (++errors == MAX_ERRORS)
-				return;
-			continue;
-		}
-		if (due == 0) {
-			expect("200 Your password please.");
-			due = 1;
-			continue;
-		}
-		if (run == chains) {	/* the system had no pipe or process to give */
-			CHECK(plan.faults & 1, "a chain that should run did not");
-			expect("500 Temporary failure, password not changed.");
-			return;
-		}
-		char record[600], *to = record;
-		for (int i = 0; i <= due; i++) {
-			memcpy(to, field[i], size[i]);
-			to += size[i];
-			*to++ = 0;
-			if (i == 1)
-				*to++ = 0;
-		}
-		if (due == 1)
-			*to++ = 0;
-		CHECK(ran[run].size == (size_t)(to - record) && !memcmp(ran[run].record, record, ran[run].size), "a chain got what was not typed");
-		CHECK(ran[run].set == (due == 2), "the other chain ran");
-		switch (plan.outcome[run++ % 4] % 8) {
-		case 0:
-		case 6:
-			expect(due == 1 ? "200 Your new password please." : "200 Password changed, thank-you.");
-			due = due == 1 ? 2 : 0;
-			continue;
-		case 1:
-		case 7:
-			if (due == 2) {
-				expect_refusal(field[1], size[1], field[2], size[2]);
-				return;
-			}
-			expect("500 Old password is incorrect or user not found.");
-			due = 0;
-			if (++wrong == MAX_TRIES)
-				return;
-			continue;
-		case 3:
-		case 4:
-			expect(due == 2 ? "500 Temporary failure, the password may or may not have changed." :
-			    "500 Temporary failure, password not changed.");
-			return;
-		default:
-			expect("500 Temporary failure, password not changed.");
-			return;
-		}
-	}
+	while (next_model_line(&p, &line, &n) && expect_line(line, n))
+		;
 }
 
 /* ^[2-5][0-9][0-9] [ -~]*\r\n$ */
