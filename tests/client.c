@@ -359,7 +359,7 @@ static void step_trickle(const char *args)
 	char *text;
 	int ms = (int)strtol(args, &text, 10);
 	size_t n = unescape(text + (*text == ' '), bytes, sizeof bytes);
-	for (size_t i = 0; n > 0 && send_all(bytes + i, 1, SEND_WAIT) && receive(ms) == -2; i = (i + 1) % n)
+	for (size_t i = 0; send_all(bytes + i, 1, SEND_WAIT) && receive(ms) == -2; i = i + 1 < n ? i + 1 : 0)
 		;
 }
 
