@@ -65,6 +65,7 @@
 #define VARIABLE_MAX	32
 #define LINE_SIZE	(REPLY_MAX > LOG_MAX ? REPLY_MAX : LOG_MAX)
 #define FDS_MAX		65536
+#define PIPE_ROOM	4096	/* a page, and PIPE_BUF */
 #define UNKNOWN_SOCKET	UINT64_MAX
 
 /* The longest session: no line is read after SESSION_TIMEOUT, but the last one may run a chain. */
@@ -108,6 +109,7 @@ static const char *syslog_priority = "";	/* of fd 2, where that is /dev/log */
 static pid_t self;
 static int gone;	/* the client closed, or takes no replies */
 static int is_socket;	/* is fd 0, and so fd 1 unless it shows otherwise */
+static size_t room;	/* what fits into fd 1, a pipe, without a wait */
 static int tls_asked;
 static int mistakes, tries;
 static long session_left = SESSION_TIMEOUT * 1000L;	/* milliseconds */
@@ -224,7 +226,7 @@ static void delay(int seconds)
 		;
 }
 
-/* A socket is asked not to wait; whatever else the client is, await() was asked before. */
+/* A socket is asked not to wait; whatever else the client is, write_all() knows that it will not. */
 static ssize_t write_some(int fd, const char *buf, size_t len)
 {
 	if (fd == 1 && is_socket)
@@ -232,11 +234,14 @@ static ssize_t write_some(int fd, const char *buf, size_t len)
 	return write(fd, buf, len);
 }
 
-/* The one place that writes to the client and the log: 0, or -1 with errno. */
+/*
+ * The one place that writes to the client and the log: 0, or -1 with errno. A pipe that is
+ * ready takes PIPE_ROOM bytes, whatever their portions; into the log others write, too.
+ */
 static int write_all(int fd, const char *buf, size_t len)
 {
 	struct left left = { WRITE_TIMEOUT, 0 };
-	int ask = fd != 1 || !is_socket;
+	int ask = fd != 1 || (!is_socket && room < len);
 	enum wake wake;
 	ssize_t n;
 
@@ -244,11 +249,14 @@ static int write_all(int fd, const char *buf, size_t len)
 		wake = ask ? await(fd, POLLOUT, &left) : READY;
 		if (wake == SIGNALLED)
 			continue;
+		if (ask && fd == 1)
+			room = PIPE_ROOM;
 		errno = ETIMEDOUT;
 		n = wake != EXPIRED ? write_some(fd, buf, len) : -1;
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
+			room -= room < (size_t)n ? room : (size_t)n;
 		} else if (errno == EAGAIN || errno == ENOTSOCK) {
 			is_socket &= errno == EAGAIN;
 			ask = 1;
@@ -452,7 +460,9 @@ static _Noreturn void leave(int code, int hold)
 	if (!is_socket || shutdown(1, SHUT_WR) == -1)
 		close(1);
 	while ((!gone || hold > 0) && (wake = await(gone ? -1 : 0, POLLIN, &left)) != EXPIRED)
-		if (wake != SIGNALLED) {
+		if (wake == ENDED)
+			gone = 1;
+		else if (wake == READY) {
 			receive(secret.scrap, sizeof secret.scrap);
 			explicit_bzero(secret.scrap, sizeof secret.scrap);
 		}

@@ -625,6 +625,7 @@ static void reset(void)
 {
 	memset(&secret, 0, sizeof secret);
 	in_len = line_len = record_len = text_len = 0;
+	room = 0;
 	gone = is_socket = tls_asked = mistakes = tries = 0;
 	session_left = SESSION_TIMEOUT * 1000L;
 	memcpy(address, "local", 6);
