@@ -127,7 +127,10 @@ static size_t der_len;
 static br_x509_decoder_context certificate;	/* holds what public_key points to */
 static const br_x509_pkey *public_key;
 
-/* A file that may hold a key, and the key. */
+/*
+ * A file that may hold a key, and the key. In this order, since BearSSL 0.6 lets
+ * a long key run up to 24 bytes past its decoder: over letters it has read by then.
+ */
 static struct {
 	br_skey_decoder_context key;
 	unsigned char file[PEM_MAX + 2];	/* one more byte tells of too many, then a line end */
@@ -136,6 +139,7 @@ static size_t file_len;
 
 static br_ec_impl curves;
 static const char *reason = "";
+static char refusal[80];	/* what refuse() is given, and some */
 static pid_t relay;
 
 /* Secrets */
@@ -170,10 +174,8 @@ static __attribute__((noinline)) void burn(void)
 
 static enum tls_verdict refuse(const char *file, const char *what)
 {
-	static char text[80];	/* what is written below, and some */
-
-	stpcpy(stpcpy(text, file), what);
-	reason = text;
+	stpcpy(stpcpy(refusal, file), what);
+	reason = refusal;
 	return TLS_CONFIG;
 }
 
@@ -229,11 +231,11 @@ static enum tls_verdict read_file(const char *name, const char *path, mode_t *mo
 
 	if (fd == -1)
 		return refuse_errno(name);
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
-		verdict = refuse(name, ": not a regular file");
-	else
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		*mode = st.st_mode;
 		verdict = read_to_end(name, fd);
-	*mode = st.st_mode;
+	} else
+		verdict = refuse(name, ": not a regular file");
 	close(fd);
 	return verdict;
 }
@@ -302,7 +304,7 @@ static int is_space(int c)
  */
 static size_t decode(const struct block *b, unsigned char *out, size_t max)
 {
-	const unsigned char *p;
+	const unsigned char *p, *eof = secret.file + file_len;
 	size_t letters = 0, len = 0;
 	uint32_t bits = 0;
 
@@ -321,7 +323,7 @@ static size_t decode(const struct block *b, unsigned char *out, size_t max)
 	for (; p < b->end; p++)
 		if (*p != '=' && !is_space(*p))
 			return 0;
-	if (secret.file + file_len - p < 10 || memcmp(p, "\n-----END ", 10) != 0 || letters % 4 == 1)
+	if (eof - p < 10 || memcmp(p, "\n-----END ", 10) != 0 || letters % 4 == 1)
 		return 0;
 	return len;
 }
@@ -476,6 +478,9 @@ static int rsa_matches(const br_rsa_private_key *key)
 	const br_rsa_public_key *known = &public_key->key.rsa;
 	unsigned char made[RSA_MAX];
 
+	/* BearSSL takes this from the file, too, and signs with so many bits. */
+	if (key->n_bitlen > RSA_MAX * 8)
+		return 0;
 	return is_equal(made, multiply(made, key), known->n, known->nlen);
 }
 
@@ -678,7 +683,7 @@ static enum outcome drop_root(void)
 		return NO_JAIL;
 	if (syscall(SYS_setgroups32, 0, NULL) == -1)
 		return NO_DROP;
-	if (become(JAIL_UID + getpid()) == -1 && become(JAIL_UID_FALLBACK) == -1)
+	if (become(JAIL_UID + (uid_t)getpid()) == -1 && become(JAIL_UID_FALLBACK) == -1)
 		return NO_DROP;
 	return is_nobody() ? SERVED : NO_DROP;
 }
@@ -773,8 +778,10 @@ static size_t ask_for_signature(const br_ssl_server_policy_class **policy, unsig
 		return 0;
 	while ((n = read(2, &reply, sizeof reply)) == -1 && errno == EINTR)
 		;
+	if (n != sizeof reply)
+		return 0;
 	len = reply.len[0] << 8 | reply.len[1];
-	if (n != sizeof reply || len > sizeof reply.signature || len > size)
+	if (len > sizeof reply.signature || len > size)
 		return 0;
 	memcpy(data, reply.signature, len);
 	return len;
@@ -1100,6 +1107,7 @@ static _Noreturn void be_relay(int fd, int other, pid_t server)
 static enum outcome reap(int seconds)
 {
 	static const struct timespec second = { 1, 0 };
+	enum outcome outcome;
 	sigset_t child;
 	int status, killed = 0;
 	pid_t got;
@@ -1114,9 +1122,8 @@ static enum outcome reap(int seconds)
 	relay = 0;
 	if (killed || got <= 0)
 		return KILLED;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) >= DIED)
-		return DIED;
-	return WEXITSTATUS(status);
+	outcome = WEXITSTATUS(status);
+	return WIFEXITED(status) && outcome < DIED ? outcome : DIED;
 }
 
 static enum tls_verdict fail_handshake(int seconds)
@@ -1324,7 +1331,8 @@ static enum tls_verdict check_certificate(size_t i, time_t now, void (*say)(cons
 	const br_x509_pkey *key = decode_certificate(i);
 	enum tls_verdict verdict = TLS_CONFIG;
 	const char *name = key != NULL ? key_name(key) : NULL;
-	char line[128], *p;
+	static char line[128];
+	char *p;
 
 	p = put_number(stpcpy(line, "certificate "), i + 1, 1);
 	p = put_number(stpcpy(p, " of "), chain_len, 1);

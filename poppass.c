@@ -113,7 +113,8 @@ static size_t room;	/* what fits into fd 1, a pipe, without a wait */
 static int tls_asked;
 static int mistakes, tries;
 static long session_left = SESSION_TIMEOUT * 1000L;	/* milliseconds */
-static sigset_t no_signals;
+static sigset_t no_signals;	/* blocked in a chain */
+static sigset_t too_large;	/* blocked in a wait: SIGXFSZ */
 
 extern char **environ;
 
@@ -208,7 +209,7 @@ static enum wake await(int fd, short events, struct left *left)
 	static unsigned int busy;
 	struct pollfd p = { .fd = fd, .events = events };
 	long before = milliseconds(left);
-	long n = syscall(SYS_ppoll, &p, 1, left, &no_signals, _NSIG / 8);
+	long n = syscall(SYS_ppoll, &p, 1, left, &too_large, _NSIG / 8);
 
 	session_left -= before - milliseconds(left);
 	if (n > 0 && ++busy % 256 == 0)
@@ -911,7 +912,8 @@ static enum due obey(enum due due, size_t len)
 
 /* The client's address */
 
-static const unsigned char ipv4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+/* ::ffff:0.0.0.0; the first 12 bytes are those of every IPv4 address. */
+static const unsigned char nobody[16] = { [10] = 0xff, [11] = 0xff };
 
 /* As RFC 5952 writes it: the longest run of zeros left out. */
 static void put_ipv6(const unsigned char ip[16])
@@ -940,7 +942,7 @@ static void put_ipv6(const unsigned char ip[16])
 
 static int is_ipv4(const unsigned char ip[16])
 {
-	return memcmp(ip, ipv4_prefix, sizeof ipv4_prefix) == 0;
+	return memcmp(ip, nobody, 12) == 0;
 }
 
 static void set_address(const unsigned char ip[16])
@@ -1039,12 +1041,10 @@ static int parse_ipv6(const char *s, unsigned char ip[16])
 /* s as 16 bytes, IPv4 as ::ffff:a.b.c.d; false if it is no address, or that of nobody. */
 static int parse_address(const char *s, unsigned char ip[16])
 {
-	static const unsigned char nobody[4];
-
-	memcpy(ip, ipv4_prefix, sizeof ipv4_prefix);
+	memcpy(ip, nobody, sizeof nobody);
 	if (!parse_ipv4(s, ip + 12) && !parse_ipv6(s, ip))
 		return 0;
-	return !is_ipv4(ip) || memcmp(ip + 12, nobody, sizeof nobody) != 0;
+	return memcmp(ip, nobody, sizeof nobody) != 0;
 }
 
 /* The interface in fe80::1%eth0 is left out. */
@@ -1125,7 +1125,7 @@ static void find_address(void)
 	if (take_from_environment())
 		return;
 	if (peer.any.sa_family == AF_INET) {
-		memcpy(ip, ipv4_prefix, sizeof ipv4_prefix);
+		memcpy(ip, nobody, 12);
 		memcpy(ip + 12, &peer.ipv4.sin_addr, 4);
 		set_address(ip);
 	} else if (peer.any.sa_family == AF_INET6)
@@ -1202,7 +1202,8 @@ static void on_signal(int number)
 }
 
 /*
- * SIGCHLD is let through by await() alone, so that no end of a child is missed.
+ * SIGCHLD is let through by await() alone, so that no end of a child is missed;
+ * SIGXFSZ never, so that a log file at its limit is a write that fails.
  * prctl and prlimit have no reason to fail; without them all works as well.
  */
 static void protect(void)
@@ -1215,7 +1216,9 @@ static void protect(void)
 	prlimit(0, RLIMIT_CORE, &no_core, NULL);
 	syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigemptyset(&no_signals);
-	sigemptyset(&blocked);
+	sigemptyset(&too_large);
+	sigaddset(&too_large, SIGXFSZ);
+	blocked = too_large;
 	sigaddset(&blocked, SIGCHLD);
 	if (sigaction(SIGPIPE, &action, NULL) == -1 ||
 	    sigaction(SIGCHLD, &action, NULL) == -1 ||

@@ -5,8 +5,8 @@
 # A group is a file tests/GROUP.sh, which this script sources.
 #
 # -x runs the programs under test through an emulator (say, qemu-aarch64).
-# Environment: BUILD is the build under test ("build"); CC, CFLAGS, STATIC, TLS and
-# the like go on to make for its variants; HOSTCC ("cc") compiles the helpers of
+# Environment: ONLY, an ERE, runs the tests whose names match; BUILD is the build under test ("build"); CC,
+# CFLAGS, STATIC, TLS and the like go on to make for its variants; HOSTCC ("cc") compiles the helpers of
 # the tests; CI=true makes a missing tool a failure.
 #
 # ## How to write a group
@@ -50,7 +50,7 @@
 # Prepared: LC_ALL=C, umask 022, none of the server's variables set, $BIN and $DEPS/bin first in PATH.
 
 GROUPS_ALL='conversation limits time chains config rhost log superserver backends tls secrets faults bare packaging'
-# Not among them: real, real-chains, real-clients (make deps-real), load, handshake (make cross).
+# Not among them: real, real-chains, real-clients, real-webmail (make deps-real), load, handshake (make cross).
 
 # Small, but of different sizes, so that one is not taken for the other.
 # shellcheck disable=SC2034 # used by its name
@@ -358,12 +358,18 @@ report() {
 	fi
 }
 
+wanted() {
+	printf '%s\n' "$1" | grep -Eq -e "${ONLY:-.}"
+}
+
 it() {
+	wanted "$1" || return 0
 	start "$@"
 	report $STARTED
 }
 
 slow() {
+	wanted "$1" || return 0
 	start "$@"
 	PENDING="$PENDING $STARTED"
 	# shellcheck disable=SC2086 # numbers are words

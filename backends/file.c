@@ -60,6 +60,7 @@
 #define KEY_MAX		256	/* musl's crypt(3) rejects more */
 #define STACK_BURNT	16384	/* crypt(3) may leave key bytes that deep */
 #define DAY		86400
+#define SECOND		1000000000L	/* in ns */
 
 _Static_assert(HEAD_MAX > RECORD_MAX + FIELD_MAX + 512, "name, field and shadow's numbers must fit");
 _Static_assert(BLOCK >= 2 * HEAD_MAX, "a head must fit the block wherever it begins");
@@ -67,6 +68,7 @@ _Static_assert(LOG_MAX >= 4 * LOG_NAME_MAX / 3 + 100, "a name and a file must fi
 
 enum { ACCEPTED = 0, REFUSED = 1, MISUSED = 2, TROUBLE = 111 };
 enum kind { OTHER, SHADOW, PASSWD };	/* is the file the system's? */
+enum purpose { CHECK, UID, CHANGE };	/* what a line is looked up for */
 
 struct text {
 	char buf[LOG_MAX];
@@ -96,6 +98,7 @@ struct span {
 /* What a file says about a name. */
 struct entry {
 	int found;
+	off_t line;		/* where it begins */
 	off_t at;		/* of field 2 */
 	size_t len;
 	char field[FIELD_MAX + 1];
@@ -119,8 +122,7 @@ enum { ROUNDS = -1 /* "rounds=N$" or nothing */, WORD = -2 /* ends with "$" */ }
 
 /* A field taken apart: LABEL (PREFIX PARAMETERS) SALT... */
 struct setting {
-	const struct scheme *scheme;
-	size_t label, keep;
+	size_t scheme, label, keep;
 };
 
 static const char alphabet[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -160,7 +162,7 @@ static struct {
 	char record[RECORD_MAX + 1];	/* one more, to notice a longer one */
 	char login[RECORD_MAX + 1];	/* the name, less its domain with -d */
 	char field[FIELD_MAX + 1];	/* the new one */
-	char block[BLOCK];
+	char block[HEAD_MAX + BLOCK];	/* before the block, what was left of the last one */
 	char decoy[SCHEMES][FIELD_MAX + 1];	/* by scheme: the first hash in the file */
 	struct entry entry, entry_now;
 } secret;
@@ -177,9 +179,10 @@ static unsigned long min_uid = MINUID, min_len = MINLEN;
 static char **next_program;
 
 static int folder = -1;		/* where file is */
-static char lock_path[PATH_MAX + 8] = LOCK_FILE, new_path[PATH_MAX + 8];	/* their names... */
+static char lock_path[PATH_MAX + 9] = LOCK_FILE, new_path[PATH_MAX + 9];	/* their names... */
 static const char *base, *lock_name = lock_path, *new_name;	/* ...in the folder */
 static int new_is_ours;		/* made by this process */
+static int lock_fd = -1;
 
 static const char *volatile waiting = "timeout";	/* for what */
 static volatile sig_atomic_t logging;
@@ -197,8 +200,12 @@ static void put_byte(struct text *t, char c)
 
 static void put(struct text *t, const char *s)
 {
-	for (; *s != '\0'; s++)
-		put_byte(t, *s);
+	size_t len = strlen(s), room = sizeof t->buf - 1 - t->len;
+
+	if (len > room)
+		len = room;
+	memcpy(t->buf + t->len, s, len);
+	t->len += len;
 }
 
 static void put_number(struct text *t, unsigned long n)
@@ -217,11 +224,11 @@ static void put_number(struct text *t, unsigned long n)
 static void put_escaped(struct text *t, const char *s, size_t limit)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t n;
+	size_t i, n, len = strlen(s);
 	int plain;
 
-	for (; *s != '\0'; s++) {
-		plain = *s >= 0x20 && *s < 0x7f && *s != '"' && *s != '\\';
+	for (i = 0; i < len; i++) {
+		plain = s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\';
 		n = plain ? 1 : 4;
 		if (n > limit) {
 			put(t, "...");
@@ -229,12 +236,12 @@ static void put_escaped(struct text *t, const char *s, size_t limit)
 		}
 		limit -= n;
 		if (plain) {
-			put_byte(t, *s);
+			put_byte(t, s[i]);
 			continue;
 		}
 		put(t, "\\x");
-		put_byte(t, hex[(unsigned char)*s >> 4]);
-		put_byte(t, hex[*s & 15]);
+		put_byte(t, hex[(unsigned char)s[i] >> 4]);
+		put_byte(t, hex[s[i] & 15]);
 	}
 }
 
@@ -410,18 +417,27 @@ static void read_record(void)
 	close(3);
 	if (record_len > RECORD_MAX)
 		misuse("the record on descriptor 3 is too long");
+	secret.record[RECORD_MAX] = '\0';	/* so that all in it are strings */
+}
+
+/* How far it is to the next such byte, len if there is none. */
+static size_t distance(const char *s, char c, size_t len)
+{
+	const char *found = memchr(s, c, len);
+
+	return found != NULL ? (size_t)(found - s) : len;
 }
 
 /* The next field of the record, or NULL where no 0 byte ends it. */
 static const char * take_field(size_t *at)
 {
-	const char *start = secret.record + *at;
-	const char *end = memchr(start, '\0', record_len - *at);
+	size_t start = *at;
+	size_t len = distance(secret.record + start, '\0', record_len - start);
 
-	if (end == NULL)
+	if (len == record_len - start)
 		return NULL;
-	*at += (size_t)(end - start) + 1;
-	return start;
+	*at = start + len + 1;
+	return secret.record + start;
 }
 
 /* The checker ignores what follows the password, as the first checkpassword did. */
@@ -458,17 +474,18 @@ static int open_regular(int dir, const char *name, const char *path, int flags, 
 	return fd;
 }
 
-/* Moves what is left of the block to its front and reads until it is full or the file ends. */
+/* Moves what is left to before the next block, and reads that whole, or to the end of the file. */
 static void fill(struct reader *r)
 {
+	size_t left = r->end - r->at;
 	ssize_t n;
 
-	memmove(secret.block, secret.block + r->at, r->end - r->at);
-	r->base += (off_t)r->at;
-	r->end -= r->at;
-	r->at = 0;
+	memmove(secret.block + HEAD_MAX - left, secret.block + r->at, left);
+	r->base += (off_t)r->end - HEAD_MAX;
+	r->at = HEAD_MAX - left;
+	r->end = HEAD_MAX;
 	while (!r->eof && r->end < sizeof secret.block) {
-		n = read(r->fd, secret.block + r->end, sizeof secret.block - r->end);
+		n = pread(r->fd, secret.block + r->end, sizeof secret.block - r->end, r->base + (off_t)r->end);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -480,12 +497,13 @@ static void fill(struct reader *r)
 
 static void skip_rest(struct reader *r)
 {
-	const char *nl;
+	size_t have, len;
 
 	while (r->inside) {
-		nl = memchr(secret.block + r->at, '\n', r->end - r->at);
-		r->inside = nl == NULL && !r->eof;
-		r->at = nl != NULL ? (size_t)(nl - secret.block) + 1 : r->end;
+		have = r->end - r->at;
+		len = distance(secret.block + r->at, '\n', have);
+		r->inside = len == have && !r->eof;
+		r->at += len < have ? len + 1 : have;
 		if (r->inside)
 			fill(r);
 	}
@@ -495,7 +513,6 @@ static void skip_rest(struct reader *r)
 static int next_line(struct reader *r, struct line *l)
 {
 	size_t have;
-	const char *nl;
 
 	skip_rest(r);
 	if (r->end - r->at < HEAD_MAX && !r->eof)
@@ -503,15 +520,14 @@ static int next_line(struct reader *r, struct line *l)
 	have = r->end - r->at;
 	if (have == 0)
 		return 0;
+	if (have > HEAD_MAX)
+		have = HEAD_MAX;
 	l->s = secret.block + r->at;
 	l->at = r->base + (off_t)r->at;
-	l->len = have < HEAD_MAX ? have : HEAD_MAX;
-	nl = memchr(l->s, '\n', l->len);
-	if (nl != NULL)
-		l->len = (size_t)(nl - l->s);
-	r->at += l->len + (nl != NULL);
-	r->inside = nl == NULL;
-	l->whole = nl != NULL || (r->eof && r->at == r->end);
+	l->len = distance(l->s, '\n', have);
+	r->inside = l->len == have;
+	r->at += l->len < have ? l->len + 1 : have;
+	l->whole = !r->inside || (r->eof && r->at == r->end);
 	if (l->whole && l->len > 0 && l->s[l->len - 1] == '\r')
 		l->len--;
 	return 1;
@@ -522,16 +538,13 @@ static int next_line(struct reader *r, struct line *l)
 /* The line's first columns, max of them at most. */
 static size_t split_line(const struct line *l, struct span *column, size_t max)
 {
-	size_t n = 0, at = 0;
-	const char *colon;
+	size_t n, at = 0;
 
-	do {
-		colon = memchr(l->s + at, ':', l->len - at);
+	for (n = 0; n < max && at <= l->len; n++) {
 		column[n].at = at;
-		column[n].len = colon != NULL ? (size_t)(colon - l->s) - at : l->len - at;
+		column[n].len = distance(l->s + at, ':', l->len - at);
 		at += column[n].len + 1;
-		n++;
-	} while (colon != NULL && n < max);
+	}
 	return n;
 }
 
@@ -596,6 +609,7 @@ static void take_entry(struct entry *e, const struct line *l)
 	size_t columns = split_line(l, column, COLUMNS);
 
 	e->found = 1;
+	e->line = l->at;
 	e->at = l->at + (off_t)column[1].at;
 	e->len = column[1].len < FIELD_MAX ? column[1].len : FIELD_MAX;	/* a longer one never matches */
 	memcpy(e->field, l->s + column[1].at, e->len);
@@ -638,16 +652,15 @@ static size_t label_length(const char *field, size_t len)
 /* How much of a hash says how it was made; 0 with found unset if that is cut off. */
 static size_t kept_length(const struct scheme *s, const char *hash, size_t len, int *found)
 {
-	size_t keep = strlen(s->prefix);
-	const char *dollar;
+	size_t keep = strlen(s->prefix), more;
 
 	*found = 1;
 	if (s->parameters >= 0)
 		keep += (size_t)s->parameters;
 	else if (s->parameters == WORD || (len > keep + 7 && memcmp(hash + keep, "rounds=", 7) == 0)) {
-		dollar = memchr(hash + keep, '$', len - keep);
-		*found = dollar != NULL;
-		return dollar != NULL ? (size_t)(dollar - hash) + 1 : 0;
+		more = distance(hash + keep, '$', len - keep);
+		*found = more < len - keep;
+		return *found ? keep + more + 1 : 0;
 	}
 	*found = keep <= len;
 	return keep;
@@ -671,9 +684,9 @@ static int split_field(const char *field, size_t len, struct setting *out)
 
 	for (i = 0; i < SCHEMES; i++)
 		if (is_scheme(&schemes[i], field + label, len - label)) {
-			out->scheme = &schemes[i];
+			out->scheme = i;
 			out->label = label;
-			out->keep = kept_length(out->scheme, field + label, len - label, &found);
+			out->keep = kept_length(&schemes[i], field + label, len - label, &found);
 			return found;
 		}
 	return 0;
@@ -721,7 +734,7 @@ static int is_equal(const char *a, size_t a_len, const char *b, size_t b_len)
 
 static void remember_decoy(const struct line *l)
 {
-	struct span column[2];
+	struct span column[2] = { { 0, 0 } };
 	struct setting s;
 	const char *field;
 	size_t i, len;
@@ -732,10 +745,11 @@ static void remember_decoy(const struct line *l)
 	len = column[1].len;
 	if (len > FIELD_MAX || !split_field(field, len, &s))
 		return;
-	i = (size_t)(s.scheme - schemes);
-	if (secret.decoy[i][0] != '\0')
+	i = s.scheme;
+	if (secret.decoy[i][0] != '\0' || decoys == SCHEMES)
 		return;
-	memcpy(secret.decoy[i], field + s.label, len - s.label);
+	len -= s.label;
+	memcpy(secret.decoy[i], field + s.label, len);
 	decoy_order[decoys++] = i;
 }
 
@@ -756,30 +770,53 @@ static void spend(void)
 
 /* Looking a name up */
 
-/* The first line of that name. Read to the end, whatever is found; want_decoys as a by-product. */
-static void look_up(int fd, const char *path, struct entry *e, int want_decoys)
+/* Compared from the end: there names of a series differ. */
+static int is_of(const struct line *l, const char *name, size_t len)
 {
-	struct reader r = { .fd = fd, .path = path };
+	if (l->len <= len || l->s[len] != ':')
+		return 0;
+	while (len > 0 && l->s[len - 1] == name[len - 1])
+		len--;
+	return len == 0;
+}
+
+/*
+ * The first line of the name that logs in. A check reads to the end, whatever
+ * is found. Decoys are those of the first block that has any.
+ */
+static void look_up(struct reader r, struct entry *e, enum purpose why)
+{
 	size_t n = strlen(secret.login);
 	struct line l;
+	off_t block = 0;
 
 	memset(e, 0, sizeof *e);
 	waiting = "timeout: cannot read";
-	while (next_line(&r, &l)) {
-		if (!e->found && l.len > n && l.s[n] == ':' && memcmp(l.s, secret.login, n) == 0)
+	while (!(e->found && why == CHANGE) && next_line(&r, &l)) {
+		if (!e->found && is_of(&l, secret.login, n))
 			take_entry(e, &l);
-		if (want_decoys)
+		if (why == CHECK && (decoys == 0 || r.base == block)) {
+			block = r.base;
 			remember_decoy(&l);
+		}
 	}
 }
 
-static void look_up_path(const char *path, struct entry *e, int want_decoys)
+static void look_up_path(const char *path, struct entry *e, enum purpose why)
 {
 	struct stat st;
 	int fd = open_regular(AT_FDCWD, path, path, O_RDONLY, &st);
 
-	look_up(fd, path, e, want_decoys);
+	look_up((struct reader){ .fd = fd, .path = path }, e, why);
 	close(fd);
+}
+
+/* Mostly the line is still where it was: seen from the byte before it, so that it is a line. */
+static void look_up_again(int fd, struct entry *e, off_t line)
+{
+	look_up((struct reader){ .fd = fd, .path = file, .base = line > 0 ? line - 1 : 0 }, e, CHANGE);
+	if (!e->found || e->line != line)
+		look_up((struct reader){ .fd = fd, .path = file }, e, CHANGE);
 }
 
 static int is_missing(void)
@@ -790,7 +827,7 @@ static int is_missing(void)
 /* Follows a path's symbolic links, so that lock and new file are where the file is. */
 static void follow_links(const char *path, char *out)
 {
-	char target[PATH_MAX];
+	char target[PATH_MAX] = "";
 	const char *slash;
 	size_t dir;
 	ssize_t n;
@@ -824,14 +861,15 @@ static const char * split_path(const char *path, char *dir)
 	size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 
 	memcpy(dir, path, n);
-	memcpy(dir + n, ".", 2);
+	dir[n] = '.';
+	dir[n + 1] = '\0';
 	return path + n;
 }
 
 /* Whether real is that file, by folder and name: the file itself is replaced by others at any time. */
 static int is_file(const char *path)
 {
-	char other[PATH_MAX], our_dir[PATH_MAX + 1], other_dir[PATH_MAX + 1];
+	char other[PATH_MAX] = "", our_dir[PATH_MAX + 1] = "", other_dir[PATH_MAX + 1] = "";
 	struct stat ours, others;
 
 	follow_links(path, other);
@@ -879,7 +917,7 @@ static int is_uid_low(const struct entry *e)
 	if (kind == OTHER && (!uid_asked || min_uid == 0))
 		return 0;
 	if (kind != PASSWD)
-		look_up_path(PASSWD_FILE, &in_passwd, 0);
+		look_up_path(PASSWD_FILE, &in_passwd, UID);
 	if (kind == SHADOW || (kind == OTHER && e->shadow))
 		u = &in_passwd;
 	else if (kind == OTHER && !e->has_uid)
@@ -973,7 +1011,7 @@ static void check_policy(const struct scheme *s)
 		refuse("too long (maximum ", s->longest);
 }
 
-static void get_random(unsigned char *buf, size_t len)
+static void get_random(char *buf, size_t len)
 {
 	ssize_t n;
 
@@ -991,23 +1029,25 @@ static void get_random(unsigned char *buf, size_t len)
 /* The new field: label, scheme and parameters as before, a new salt. */
 static void make_field(const struct entry *e, const struct setting *s)
 {
-	unsigned char random[SALT_MAX];
-	char setting[FIELD_MAX + SALT_MAX + 1];
-	size_t i, n = s->keep, salt = s->scheme->salt;
+	char random[SALT_MAX];
+	char setting[FIELD_MAX + SALT_MAX + 1] = "";
+	const struct scheme *scheme = &schemes[s->scheme];
+	size_t i, len, n = s->keep, salt = scheme->salt;
 	char *result;
 
 	get_random(random, salt);
 	memcpy(setting, e->field + s->label, n);
 	for (i = 0; i < salt; i++)
-		setting[n++] = alphabet[random[i] & (i == salt - 1 ? s->scheme->last : 63)];
+		setting[n++] = alphabet[random[i] & (i == salt - 1 ? scheme->last : 63)];
 	setting[n] = '\0';
 	result = hash_with(new_password, setting, s);
 	errno = 0;
-	if (result == NULL || s->label + strlen(result) > FIELD_MAX || strpbrk(result, ":\r\n") != NULL)
+	len = result != NULL ? strlen(result) : 0;
+	if (len == 0 || s->label + len > FIELD_MAX || strpbrk(result, ":\r\n") != NULL)
 		trouble(file, "cannot hash");
 	memcpy(secret.field, e->field, s->label);
-	memcpy(secret.field + s->label, result, strlen(result) + 1);
-	explicit_bzero(result, strlen(result));
+	memcpy(secret.field + s->label, result, len);	/* zeros follow */
+	explicit_bzero(result, len);
 }
 
 /* Where flock(2) is made of fcntl(2) locks, by the file system, having both would be waiting for oneself. */
@@ -1061,16 +1101,21 @@ static void lock(void)
 			trouble(lock_path, "cannot lock");
 		close(fd);
 	}
+	lock_fd = fd;
 	alarm(CHAIN_TIMEOUT);
 }
 
+/* In blocks of the new file: a page that is written in two parts costs twice. */
 static void copy(int in, int out, off_t from, off_t to)
 {
+	off_t at = lseek(out, 0, SEEK_CUR);	/* cannot fail */
 	size_t want;
 	ssize_t n;
 
 	while (from < to) {
-		want = to - from < BLOCK ? (size_t)(to - from) : BLOCK;
+		want = BLOCK - (size_t)(at % BLOCK);
+		if (to - from < (off_t)want)
+			want = (size_t)(to - from);
 		n = pread(in, secret.block, want, from);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -1081,6 +1126,7 @@ static void copy(int in, int out, off_t from, off_t to)
 		if (write_all(out, secret.block, (size_t)n) < 0)
 			trouble(new_path, "cannot write");
 		from += n;
+		at += n;
 	}
 }
 
@@ -1137,6 +1183,7 @@ static void write_content(int in, int out, const struct entry *e, off_t size)
 {
 	off_t done = e->at + (off_t)e->len;
 
+	if (fallocate(out, FALLOC_FL_KEEP_SIZE, 0, size) < 0) { /* only slower, or the writing will tell */ }
 	copy(in, out, 0, e->at);
 	if (write_all(out, secret.field, strlen(secret.field)) < 0)
 		trouble(new_path, "cannot write");
@@ -1176,6 +1223,26 @@ static void check_unchanged(int in, const struct stat *old)
 		trouble(file, "changed by another program meanwhile");
 }
 
+/*
+ * Dovecot, whose entries have a {LABEL}, looks at its file once in each second of the clock: if it
+ * did so just before, the old password is good until the next second. Better to say so then.
+ */
+static void wait_for_dovecot(void)
+{
+	struct timespec now, left;
+	int labelled = secret.field[0] == '{';
+	long ns;
+
+	explicit_bzero(&secret, sizeof secret);
+	close(lock_fd);
+	if (!labelled || clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return;
+	ns = SECOND + SECOND / 10 - now.tv_nsec;	/* and a little more, for one that is at it */
+	left.tv_sec = ns / SECOND;
+	left.tv_nsec = ns % SECOND;
+	nanosleep(&left, NULL);	/* cut short by a signal: no harm */
+}
+
 /* From here on nobody can say that the password was not changed, so trouble is death by a signal. */
 static __attribute__((noreturn)) void put_in_place(void)
 {
@@ -1185,8 +1252,10 @@ static __attribute__((noreturn)) void put_in_place(void)
 	if (renameat(folder, new_name, folder, base) < 0)
 		trouble(file, "cannot replace it");
 	new_is_ours = 0;
-	if (fsync(folder) == 0 || errno == EINVAL || errno == ENOTSUP)	/* not every file system has that */
+	if (fsync(folder) == 0 || errno == EINVAL || errno == ENOTSUP) {	/* not every file system has that */
+		wait_for_dovecot();
 		leave(ACCEPTED);
+	}
 	put_start(&t, "trouble");
 	put_value(&t, "what", "changed, but the folder could not be written to the disk", LOG_MAX);
 	put_value(&t, "file", file, LOG_MAX);
@@ -1198,7 +1267,7 @@ static __attribute__((noreturn)) void put_in_place(void)
 
 static void open_folder(void)
 {
-	char dir[PATH_MAX + 1];
+	char dir[PATH_MAX + 1] = "";
 	size_t len = strlen(real), at;
 
 	base = split_path(real, dir);
@@ -1225,7 +1294,7 @@ static __attribute__((noreturn)) void replace_file(const struct entry *checked)
 	open_folder();
 	lock();
 	in = open_regular(folder, base, file, O_RDONLY | O_NOFOLLOW, &old);
-	look_up(in, file, e, 0);
+	look_up_again(in, e, checked->line);
 	errno = 0;
 	if (e->len != checked->len || memcmp(e->field, checked->field, e->len) != 0)
 		trouble(file, "password changed by another program meanwhile");
@@ -1312,11 +1381,11 @@ int main(int argc, char **argv)
 	read_record();
 	split_record();
 	find_kind();
-	look_up_path(file, &secret.entry, 1);
+	look_up_path(file, &secret.entry, CHECK);
 	if (!is_right(&secret.entry, &s))
 		run_next();
 	if (SETTER) {
-		check_policy(s.scheme);
+		check_policy(&schemes[s.scheme]);
 		make_field(&secret.entry, &s);
 		explicit_bzero(secret.record, sizeof secret.record);
 		replace_file(&secret.entry);

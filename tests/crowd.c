@@ -1,7 +1,8 @@
 /*
  * crowd PORT CLIENTS SESSIONS FIRST [SOURCE]	many clients at once, at 127.0.0.1:PORT
  * crowd -t PORT CLIENTS SESSIONS FIRST		the same over TLS, by openssl s_client
- * crowd -i PORT CONNECTIONS SECONDS		idle connections: those that are closed are opened again
+ * crowd -i PORT CONNECTIONS HOSTS		idle connections, of so many addresses (127.0.1.1 and so on; 0:
+ *						of 127.0.0.1), until killed: those that are closed are opened again
  *
  * CLIENTS processes make SESSIONS sessions in all, each on an account of its own (user FIRST and so
  * on, whose password is Start-pass-1 at first). By the dice a session is a change to a new password,
@@ -48,13 +49,14 @@ static int surprise(const char *what, const char *wanted)
 	return 0;
 }
 
-static int dial(void)
+/* A connection, with SOCK_NONBLOCK one that may still be on its way; -1 if there is none. */
+static int dial(const char *from, int flags)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons((in_port_t)port) };
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	inet_pton(AF_INET, source, &a.sin_addr);
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	inet_pton(AF_INET, from, &a.sin_addr);
 	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-	if (s < 0 || bind(s, (void *)&a, sizeof a) || connect(s, (void *)&to, sizeof to)) {
+	if (s < 0 || bind(s, (void *)&a, sizeof a) || (connect(s, (void *)&to, sizeof to) && errno != EINPROGRESS)) {
 		close(s);
 		return -1;
 	}
@@ -88,7 +90,7 @@ static int begin(void)
 	have = 0;
 	if (tls)
 		return dial_tls();
-	for (int i = 0; (in = out = dial()) < 0; i++) {
+	for (int i = 0; (in = out = dial(source, 0)) < 0; i++) {
 		if (i == 100)
 			return surprise(strerror(errno), "a connection");
 		poll(0, 0, 50);
@@ -254,33 +256,38 @@ static void crowd(int clients, int all, int first)
 	exit(wrong != 0);
 }
 
-/* Holds on to what it gets. */
-static void idle(int connections, int seconds)
+/* Holds on to what it gets, and has its next try under way before the slot is free. */
+static _Noreturn void idle(int connections, int hosts)
 {
 	static struct pollfd p[2000];
-	long opened = 0;
-	time_t over = time(0) + seconds;
+	int opened = 0;
 	for (int i = 0; i < connections; i++)
 		p[i].fd = -1;
-	while (time(0) < over) {
-		for (int i = 0; i < connections; i++)
-			if (p[i].fd < 0 && (p[i].fd = dial()) >= 0) {
-				p[i].events = POLLIN;
-				opened++;
+	for (;;) {
+		for (int i = 0; i < connections; i++) {
+			char from[30];
+			snprintf(from, sizeof from, "127.0.%d.%d", hosts > 0, hosts > 0 ? 1 + i % hosts : 1);
+			p[i].events = POLLIN;
+			if (p[i].fd >= 0 || (p[i].fd = dial(from, SOCK_NONBLOCK)) < 0)
+				continue;
+			if (++opened == connections) {
+				printf("%d opened\n", opened);
+				fflush(stdout);
 			}
+			poll(0, 0, 1);	/* the queue of the listener is short */
+		}
 		if (poll(p, (nfds_t)connections, 50) < 1)
 			continue;
 		for (int i = 0; i < connections; i++) {
 			char drop[500];
-			if (p[i].fd >= 0 && p[i].revents && read(p[i].fd, drop, sizeof drop) <= 0) {
+			ssize_t n = p[i].fd >= 0 && p[i].revents ? read(p[i].fd, drop, sizeof drop) : 1;
+			if (n == 0 || (n < 0 && errno != EAGAIN)) {
 				close(p[i].fd);
 				p[i].fd = -1;
 			}
 		}
 		poll(0, 0, 20);
 	}
-	printf("%ld opened\n", opened);
-	exit(0);
 }
 
 int main(int argc, char **argv)
@@ -291,7 +298,7 @@ int main(int argc, char **argv)
 	tls = argc > 1 && !strcmp(argv[1], "-t");
 	argv += idling || tls;
 	argc -= idling || tls;
-	if (argc < 4 + !idling || argc > 6)
+	if (idling ? argc != 4 : argc < 5 || argc > 6)
 		return 2;
 	port = atoi(argv[1]);
 	if (idling)

@@ -3,13 +3,13 @@
 # A second run finds all of it there and says nothing.
 #
 # Services are not started, whatever their packages want. xinetd excludes openbsd-inetd, the
-# tcpserver for IPv6 excludes the other, OpenRC would meddle with the system:
-# these are only unpacked, into $DEPS/NAME.
+# tcpserver for IPv6 excludes the other, OpenRC would meddle with the system, and crowdsec would
+# register itself; of Horde one driver is enough: these are only unpacked, into $DEPS/NAME.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 DEPS=${DEPS:-build/deps}
-UNPACKED='xinetd ucspi-tcp-ipv6 openrc librc1 libeinfo1'
+UNPACKED='crowdsec php-horde-passwd xinetd ucspi-tcp-ipv6 openrc librc1 libeinfo1'
 PACKAGES='chromium chromium-driver cracklib-runtime daemontools dovecot-imapd fail2ban ipsvd ldap-utils
 	libcgi-pm-perl libpam-modules logrotate strace openbsd-inetd pamtester passwd php-cli php-net-socket php-sqlite3 poppass-cgi
 	python3 roundcube-core roundcube-plugins roundcube-sqlite3 runit s6 slapd stunnel4 systemd
@@ -66,7 +66,7 @@ done
 [ "$(id -u)" = 0 ] || fail "as root: apt-get install --no-install-recommends $wanted"
 : >"$log"
 forbid_services
-echo "deps-real: installing $wanted$still"
+echo "deps-real: installing $wanted${still# }"
 apt update
 # shellcheck disable=SC2086 # names are words
 [ -z "$wanted" ] || apt install --no-install-recommends $wanted ||

@@ -42,28 +42,9 @@ LOG=$DEPS/log
 # Some systems keep these from ordinary users.
 PATH=$PATH:/usr/sbin:/sbin
 
-say() { echo "deps: $*"; }
-
-fail() {
-	echo "deps: $*" >&2
-	exit 1
-}
-
-have() { command -v "$1" >/dev/null 2>&1; }
-
-# step WHAT COMMAND...: one line for the user, everything else in the log.
-step() {
-	say "$1"
-	step_what=$1
-	[ -n "${step_first:-}" ] || : >"$LOG"
-	step_first=no
-	shift
-	echo "=== $step_what: $*" >>"$LOG"
-	"$@" >>"$LOG" 2>&1 </dev/null && return
-	cause=$(grep -E '^E: |error: |\*\*\* |[Cc]annot |not found' "$LOG" | tail -n 1)
-	echo "deps: $step_what failed: ${cause:-$(tail -n 1 "$LOG")} (everything is in $LOG)" >&2
-	return 1
-}
+ME=deps
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
 
 choose_compiler() {
 	if [ -z "${CC:-}" ]; then
@@ -173,7 +154,7 @@ need_sources() {
 	rm -rf "$tmp"
 	private_apt "$tmp"
 	for p in $missing; do
-		step "fetching the source of $p" fetch_source "$tmp" "$p" || exit 1
+		step "fetching the source of $p" fetch_source "$tmp" "$p"
 		# Another run may have been faster.
 		[ -d "$SRC/$p" ] || mv "$tmp/unpacked" "$SRC/$p"
 		rm -rf "$tmp/unpacked"
@@ -351,7 +332,7 @@ part() {
 	esac
 	need_sources "$4"
 	begin "$1"
-	step "building $1 with $CC" "$3" || exit 1
+	step "building $1 with $CC" "$3"
 	finish "$1" "$2"
 }
 
@@ -412,6 +393,7 @@ cppcheck|cppcheck|cppcheck|make lint
 frama-c|frama-c-base|-|make prove
 why3|why3|-|make prove
 cvc4|cvc4|-|make prove
+ocamlopt|ocaml|-|make prove
 /usr/include/openssl/ssl.h|libssl-dev|openssl-dev|the check of the load client
 /usr/include/bearssl.h|libbearssl-dev|bearssl-dev|the suite under AddressSanitizer
 '
@@ -447,7 +429,6 @@ install_debian() {
 install_alpine() { apk add "$@"; }
 
 packages() {
-	mkdir -p "$DEPS"
 	system=other
 	how=
 	if have apt-get; then
@@ -460,8 +441,9 @@ packages() {
 	lines=$(missing "$1" $system)
 	[ -n "$lines" ] || return 0
 	if [ -n "$how" ] && [ "$(id -u)" = 0 ]; then
+		# What could not be had is named below.
 		# shellcheck disable=SC2046
-		step "installing $(package_names "$lines")" install_$system $(package_names "$lines")
+		(step "installing $(package_names "$lines")" install_$system $(package_names "$lines"))
 		lines=$(missing "$1" $system)
 		[ -n "$lines" ] || return 0
 	fi
@@ -472,6 +454,8 @@ packages() {
 	[ -z "$how" ] || say "as root: $how$(package_names "$lines")"
 }
 
+mkdir -p "$DEPS"
+: >"$LOG"
 case ${1:-all} in
 packages) packages "$TOOLS" ;;
 ci) packages "$CI_TOOLS" ;;

@@ -27,8 +27,8 @@ UNKNOWN='S: 500 Temporary failure, the password may or may not have changed.'
 TIMEOUT='S: 500 Timeout, closing connection.'
 CONFIG='S: 500 Server configuration error.'
 
-AT_ONCE=700	# ms that are no delay, on a busy machine too
-if emulated; then AT_ONCE=3000; fi
+AT_ONCE=900	# ms that are no delay, on a busy machine too
+if emulated || [ "${SANITIZED-}" ]; then AT_ONCE=3000; fi
 
 # A session of these steps (client.c); the log goes to $T/log.
 # shellcheck disable=SC2086 # lists of words

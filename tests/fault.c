@@ -7,8 +7,8 @@
  *	SESSION PLACE FAULT
  *
  * SESSION: good, wrong (the old password is), refused (the new one is too short),
- * slow (a set chain that has to be killed)
- * PLACE: server, checker, setter, or "all" for the server with all its children
+ * slow (a set chain that has to be killed), tls (good, over TLS: FOLDER/crt and FOLDER/key, by openssl)
+ * PLACE: server, relay (of TLS), checker, setter, or "all" for the server with all its children
  * FAULT: what strace's inject takes ("write:error=EIO:when=2"; with "@PATH" at its end, calls on PATH only),
  * "short CALL N" (short.c), or "none"; trace puts all calls into FOLDER/PLACE.trace
  *
@@ -19,7 +19,7 @@
  *	and it always is one of the two, with everything else in the file as it was
  *	a wrong password is never accepted, a refused one never set
  *	no password is in a reply or in the log, each line of which is a line of ours
- *	the exit code is 0, or 111 if no session began; no child is left
+ *	the exit code is 0, or 111 if no session began (100 if a certificate cannot be read); no child is left
  *	after a fault in the setter the next change succeeds and no other file is left
  *
  * Prints a line and the evidence for each session that breaks one, then
@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -76,6 +77,8 @@ struct session {
 	char log[FILE_MAX], seen[FILE_MAX];
 	size_t seen_len;
 	int sock, status, closed, step;
+	int tls;
+	pid_t helper;
 	char last[1000];
 	char why[500];
 };
@@ -179,7 +182,7 @@ static void judge_file(struct session *s, const char *when)
 	else if (*s->last == '5' && !strstr(s->last, "may or may not") && strcmp(s->last, TIMEOUT) &&
 	    is != STORED_OLD)
 		bad(s, "%s: it said \"%s\" and the file has the new password", when, s->last);
-	else if (strcmp(s->kind, "good") && is != STORED_OLD)
+	else if (strcmp(s->kind, "good") && !s->tls && is != STORED_OLD)
 		bad(s, "%s: a session of kind %s changed the password", when, s->kind);
 }
 
@@ -197,7 +200,7 @@ static int get_line(struct session *s)
 			return 0;
 		}
 		ssize_t n = s->seen_len < sizeof s->seen - 1 ? read(s->sock, s->seen + s->seen_len, 1) : -1;
-		if (n < 0)
+		if (n < 0 && !s->tls)
 			bad(s, "step %d: %s", s->step, errno == ECONNRESET ? "reset" : strerror(errno));
 		if (n == 0 && s->seen_len > start)
 			bad(s, "step %d: half a line", s->step);
@@ -271,7 +274,8 @@ static void drain(struct session *s)
 	static const char timeout[] = TIMEOUT "\r\n";
 	char c[sizeof timeout];
 	struct pollfd p = { s->sock, POLLIN, 0 };
-	shutdown(s->sock, SHUT_WR);
+	if (!s->tls)	/* openssl would not wait for what is still to come */
+		shutdown(s->sock, SHUT_WR);
 	if (s->closed)
 		return;
 	int n = poll(&p, 1, REPLY_WAIT);
@@ -282,7 +286,7 @@ static void drain(struct session *s)
 		bad(s, "the connection stays open");
 	else if (r > 0)
 		bad(s, "more text after \"%s\"", s->last);
-	else if (r < 0)
+	else if (r < 0 && !s->tls)
 		bad(s, "after \"%s\": %s", s->last, strerror(errno));
 }
 
@@ -299,6 +303,17 @@ static const char *format(const char *f, ...)
 	return text;
 }
 
+/* CALL:error=NAME:when=N or "short CALL N" as short.c wants it. */
+static size_t in_relay(const char *fault, const char **a)
+{
+	char call[50], error[50] = "", n[50];
+	if (sscanf(fault, "short %49s %49s", call, n) != 2 && sscanf(fault, "%49[^:]:error=%49[^:]:when=%49s", call, error, n) != 3)
+		exit(99);
+	a[0] = format("%s", call);
+	a[1] = format("%s%s%s", n, *error ? ":" : "", error);
+	return 2;
+}
+
 /* The words that put a program under the fault. */
 static size_t under_fault(const struct session *s, const char **a)
 {
@@ -307,6 +322,12 @@ static size_t under_fault(const struct session *s, const char **a)
 	size_t n = 0;
 	if (!strcmp(fault, "none"))
 		return 0;
+	if (!strcmp(s->place, "relay") && strcmp(fault, "trace")) {
+		a[n++] = format("%s/short", self_folder);
+		a[n++] = "-w";
+		a[n++] = "-r";
+		return n + in_relay(fault, a + n);
+	}
 	if (!strncmp(fault, "short ", 6)) {
 		a[n++] = format("%s/short", self_folder);
 		a[n++] = "-w";
@@ -322,7 +343,7 @@ static size_t under_fault(const struct session *s, const char **a)
 	a[n++] = "-qq";
 	a[n++] = "-o";
 	a[n++] = strcmp(fault, "trace") ? format("%s/strace", s->dir) : format("%s/%s-%s.trace", folder, s->kind, s->place);
-	if (!strcmp(s->place, "all"))
+	if (!strcmp(s->place, "all") || !strcmp(s->place, "relay"))
 		a[n++] = "-f";
 	if (!strcmp(fault, "trace"))
 		return n;
@@ -341,13 +362,14 @@ static size_t under_fault(const struct session *s, const char **a)
 
 static void put_program(const struct session *s, const char *place, const char *program, const char **a, size_t *n)
 {
-	if (!strcmp(s->place, place) || (!strcmp(s->place, "all") && !strcmp(place, "server")))
+	if (!strcmp(s->place, place) || (!strcmp(place, "server") && (!strcmp(s->place, "all") || !strcmp(s->place, "relay"))))
 		*n += under_fault(s, a + *n);
 	a[(*n)++] = format("%s/%s", programs, program);
 }
 
 static void run_server(const struct session *s, int sock)
 {
+	static const struct rlimit few = { 200, 200 };
 	const char *argv[ARGS], *set[ARGS], *command = "PASSWORD_COMMAND=";
 	size_t n = 0, words = 0;
 	if (!strcmp(s->kind, "slow"))
@@ -364,14 +386,44 @@ static void run_server(const struct session *s, int sock)
 	argv[n++] = "-f";
 	argv[n++] = s->file;
 	argv[n] = 0;
-	char *env[] = { (char *)command, "LC_ALL=C", 0 };
+	char *env[] = { (char *)command, "LC_ALL=C", 0, 0, 0 };
+	if (s->tls) {
+		env[2] = (char *)format("CERTFILE=%s/crt", folder);
+		env[3] = (char *)format("KEYFILE=%s/key", folder);
+	}
 	int log = open(format("%s/log", s->dir), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	dup2(sock, 0);
 	dup2(sock, 1);
 	dup2(log, 2);
 	signal(SIGPIPE, SIG_DFL);
+	prlimit(0, RLIMIT_NOFILE, &few, 0);	/* it may have to close them one by one, under strace */
 	execve(argv[0], (char **)argv, env);
 	_exit(126);
+}
+
+/* Plain text at the other end of the socket that it returns. */
+static int start_tls(struct session *s, int port)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || (s->helper = fork()) < 0)
+		exit(99);
+	if (!s->helper) {
+		dup2(pair[1], 0);
+		dup2(pair[1], 1);
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+		execlp("openssl", "openssl", "s_client", "-quiet", "-connect", format("127.0.0.1:%d", port), (char *)0);
+		_exit(127);
+	}
+	close(pair[1]);
+	return pair[0];
+}
+
+static void end_tls(struct session *s)
+{
+	if (!s->helper)
+		return;
+	kill(s->helper, SIGKILL);
+	waitpid(s->helper, 0, 0);
 }
 
 static pid_t start(struct session *s)
@@ -379,8 +431,10 @@ static pid_t start(struct session *s)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof a;
 	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	s->sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(l, (void *)&a, len) || listen(l, 1) || getsockname(l, (void *)&a, &len) || connect(s->sock, (void *)&a, len))
+	if (bind(l, (void *)&a, len) || listen(l, 1) || getsockname(l, (void *)&a, &len))
+		exit(99);
+	s->sock = s->tls ? start_tls(s, ntohs(a.sin_port)) : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!s->tls && connect(s->sock, (void *)&a, len))
 		exit(99);
 	int theirs = accept4(l, 0, 0, SOCK_CLOEXEC);
 	close(l);
@@ -442,11 +496,11 @@ static void judge_end(struct session *s)
 {
 	int began = s->seen_len > 0;
 	int over = *s->last == '5' || (!strcmp(s->last, CHANGED) && !s->closed);
-	if (!over && !strstr(s->log, "qmail-poppass["))
+	if (!over && !strstr(s->log, "qmail-poppass[") && strcmp(s->place, "relay"))
 		bad(s, "closed without a last line and nothing in the log");
 	if (!WIFEXITED(s->status))
 		bad(s, "the server was killed by signal %d", WTERMSIG(s->status));
-	else if (WEXITSTATUS(s->status) && !(WEXITSTATUS(s->status) == 111 && !began))
+	else if (WEXITSTATUS(s->status) && (began || (WEXITSTATUS(s->status) != 111 && !(s->tls && WEXITSTATUS(s->status) == 100))))
 		bad(s, "exit code %d", WEXITSTATUS(s->status));
 }
 
@@ -465,7 +519,7 @@ static void try_again(struct session *s)
 static int was_hit(const struct session *s)
 {
 	static char text[FILE_MAX];
-	if (!strncmp(s->fault, "short ", 6))
+	if (!strncmp(s->fault, "short ", 6) || !strcmp(s->place, "relay"))
 		return strstr(s->log, "short: done") != 0;
 	slurp(format("%s/strace", s->dir), text, sizeof text);
 	return strstr(text, "INJECTED") || strstr(text, "killed by") || strstr(text, "unfinished");
@@ -493,6 +547,7 @@ static int run(struct session *s)
 	pid_t server = start(s);
 	converse(s);
 	drain(s);
+	end_tls(s);
 	wait_for_all(s, server);
 	slurp(format("%s/log", s->dir), s->log, sizeof s->log);
 	judge_file(s, "at the end");
@@ -518,6 +573,7 @@ static void begin(const char *line, int number)
 	if (sscanf(line, "%15s %15s %199[^\n]", s.kind, s.place, s.fault) != 3)
 		exit(99);
 	snprintf(s.dir, sizeof s.dir, "%s/%d", folder, number);
+	s.tls = !strcmp(s.kind, "tls");
 	int result = run(&s);
 	if (!(result & BAD))
 		clean(s.dir);

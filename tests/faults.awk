@@ -1,30 +1,19 @@
 # From a trace of strace: the faults to try, one session a line (see fault.c).
-# Variables: session, place; each of these is "SESSION PLACE CALL:error=NAME:when=N"; with forever=1
-# also for every later call too ("N+"), with kill=1 a kill at each call, with few=1 the first error alone.
+# Variables: session, place; each line is "SESSION PLACE CALL:error=NAME:when=N", every error at every call, whether
+# or not a kernel would ever give it; with forever=1 also for every later call too ("N+"), with kill=1
+# a kill at each call, with few=1 one error alone. Then what does half of its work: "short CALL N".
 
 BEGIN {
-	errors["read"] = "EIO EINTR EAGAIN ENOMEM"
-	errors["pread64"] = "EIO EINTR ENOMEM"
-	errors["write"] = "ENOSPC EIO EPIPE EINTR EAGAIN"
-	errors["open"] = errors["openat"] = "EMFILE ENOMEM EIO EINTR ENOSPC"
-	errors["ppoll"] = errors["poll"] = "ENOMEM EINTR EAGAIN"
-	errors["pipe"] = errors["pipe2"] = "EMFILE ENOMEM"
-	errors["vfork"] = errors["fork"] = errors["clone"] = errors["clone3"] = "EAGAIN ENOMEM"
-	errors["wait4"] = errors["waitid"] = "ECHILD EINTR"
-	errors["dup2"] = errors["dup3"] = "EMFILE EINTR"
-	errors["fcntl"] = "EMFILE EINTR EAGAIN ENOMEM"
-	errors["close"] = "EIO EINTR"
-	errors["close_range"] = "ENOMEM EMFILE"
-	errors["fsync"] = errors["fchmod"] = errors["fchown"] = errors["utimensat"] = "EIO ENOSPC EINTR"
-	errors["rename"] = errors["renameat"] = errors["renameat2"] = "ENOSPC EIO ENOMEM"
-	errors["unlinkat"] = errors["unlink"] = "EIO ENOMEM"
-	errors["fgetxattr"] = errors["fsetxattr"] = "EIO ENOMEM ENOSPC"
-	errors["getpeername"] = "ENOMEM ENOBUFS"
-	errors["shutdown"] = "EIO EINTR"
-	errors["flock"] = "EINTR ENOMEM"
-	errors["getrandom"] = "EINTR EAGAIN ENOSYS"
-	errors["kill"] = "EPERM ESRCH"
-	other = "ENOMEM EIO"
+	all = few ? "ENOMEM" : "EINTR EAGAIN ENOMEM EMFILE ENOSPC EIO EPIPE"
+	if (!few) {	# what only some calls give
+		more["read"] = more["sendto"] = "ECONNRESET"
+		more["wait4"] = more["waitid"] = "ECHILD"
+		more["kill"] = "EPERM ESRCH"
+		more["getrandom"] = more["close_range"] = more["prctl"] = "ENOSYS"
+		more["fallocate"] = "EOPNOTSUPP"
+		more["fsync"] = "EINVAL"
+		more["chroot"] = more["setresuid"] = more["setresgid"] = "EPERM EINVAL"
+	}
 	# What sets the process up, fails never or ends it; execve has cases of its own (faults.sh).
 	split("execve exit exit_group exit_thread rt_sigreturn restart_syscall getpid gettid arch_prctl set_tid_address", never)
 	for (i in never)
@@ -47,12 +36,12 @@ function one(fault) {
 	n = ++count[pid, name]
 	if (kill)
 		one(name ":signal=SIGKILL:when=" n)
-	many = split(name in errors ? errors[name] : other, list, " ")
-	for (i = 1; i <= (few ? 1 : many); i++) {
+	many = split(all " " more[name], list, " ")
+	for (i = 1; i <= many; i++) {
 		one(name ":error=" list[i] ":when=" n)
 		if (forever && list[i] !~ /^(EINTR|EAGAIN|ENOSYS)$/)
 			one(name ":error=" list[i] ":when=" n "+")
 	}
-	if (name ~ /^(read|write|pread64)$/ && !pid)
+	if (name ~ /^(read|write|sendto|pread64)$/ && !pid)
 		one("short " name " " n)
 }

@@ -20,6 +20,13 @@ prepare() {
 	users
 }
 
+prepare_tls() {
+	prepare
+	[ "${TLS:-1}" = 1 ] || skip 'built without TLS'
+	need openssl
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/key" -out "$T/crt" -subj /CN=localhost 2>/dev/null
+}
+
 # sessions NAME: those of $T/NAME are run; all hold, and (nearly) all meet their fault: a signal may save a wait.
 sessions() {
 	wanted=$(wc -l <"$T/$1")
@@ -37,7 +44,28 @@ faults() {
 	shift 2
 	echo "$session $place trace" >"$T/trace"
 	limit 60 "$BIN/fault" 1 "$T" "$P" "$T/users" <"$T/trace" >"$T/trace.out" || fail "a session without a fault" "$(cat "$T/trace.out")"
+	# Of the relay only its own calls, without its number: it is whom the server forks.
+	if [ "$place" = relay ]; then
+		awk '/ clone\(.* = [0-9]+$/ { relay = $NF } $1 == relay { $1 = ""; print }' "$T/tls-relay.trace" >"$T/only"
+		mv "$T/only" "$T/tls-relay.trace"
+	fi
 	awk -v session="$session" -v place="$place" "$@" -f tests/faults.awk "$T/$session-$place.trace"
+}
+
+# Over TLS, the server's own part: certificate, key, relay, and the calls that are others than in plain text. (Of
+# a write that fails for ever nothing can be said: it is the log's, too.)
+test_tls_server() {
+	prepare_tls
+	faults tls server >"$T/tls-server"
+	sessions tls-server
+}
+
+# The relay, whose filter would kill it for strace's way of doing that: short does it.
+test_tls_relay() {
+	prepare_tls
+	[ "$(uname -m)" = x86_64 ] || skip 'knows the registers of x86_64 only'
+	faults tls relay >"$T/tls-relay"
+	sessions tls-relay
 }
 
 # A wait that fails at each time, from the very first on, leaves nothing to say anything with.
@@ -114,6 +142,8 @@ slow 'each call of the server fails, at a change' test_server good 1
 slow 'each call of the server fails, at a wrong password' test_server wrong 0
 slow 'each call of the server fails, at a refused change' test_server refused 0
 slow 'each call of the server fails, where a chain has to be killed' test_slow
+slow 'each call of the server fails, over TLS' test_tls_server
+slow 'each call of the relay fails' test_tls_relay
 slow 'each call fails everywhere, from fork to exec too' test_all
 slow 'each call of checkpassword-file fails' test_checker
 slow 'each call of setpassword-file fails, or kills it' test_setter

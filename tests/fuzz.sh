@@ -5,9 +5,10 @@
 #	session		the whole server on a system of its own: client, chains, faults
 #	words		PASSWORD_COMMAND and addresses
 #	file		the whole of setpassword-file: record, file, rewriting
-#	tls		the certificate and key loaders, and the relay with a hostile client
+#	tls		the certificate and key loaders, and the relay with a client that sends anything
+#	relay		the relay behind its handshake, with a real client that does anything
 #
-# tests/fuzz.sh [TARGET ...]. Environment: FUZZ_SECONDS (60) in all, BUILD, DEPS, CLANG (clang).
+# tests/fuzz.sh [TARGET ...]. Environment: FUZZ_SECONDS (60) in all, 0 for the seeds alone; BUILD, DEPS, CLANG (clang).
 # The seeds are tests/fuzz/corpus; what is found grows in $BUILD/fuzz/corpus. An input that
 # breaks something stays as $BUILD/fuzz/TARGET-*: run $BUILD/fuzz/TARGET with it as the argument,
 # and add it to the seeds. Exit status: 0 if nothing broke.
@@ -19,17 +20,14 @@ DEPS=${DEPS:-build/deps}
 CLANG=${CLANG:-clang}
 SECONDS_ALL=${FUZZ_SECONDS:-60}
 F=$BUILD/fuzz
-[ $# -gt 0 ] || set -- session words file tls
+[ $# -gt 0 ] || set -- session words file tls relay
 command -v "$CLANG" >/dev/null 2>&1 || { echo "fuzz: no $CLANG (Debian: apt-get install clang)" >&2; exit 2; }
 mkdir -p "$F" || exit 2
 
 build() {
 	libs=
 	tls=0
-	if [ "$1" = tls ]; then
-		libs=$DEPS/lib/libbearssl.a
-		tls=1
-	fi
+	case $1 in tls | relay) libs=$DEPS/lib/libbearssl.a tls=1 ;; esac
 	# shellcheck disable=SC2086 # libs is nothing or one word
 	"$CLANG" -g -O2 -std=gnu11 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		-D_GNU_SOURCE -DTLS=$tls -DVERSION='"fuzz"' -I. -Itests/fuzz -I"$DEPS/include" -o "$F/$1" "tests/fuzz/$1.c" $libs
@@ -38,7 +36,8 @@ build() {
 # The seeds alone first: what was once found has to stay mended, whatever the dice say.
 fuzz() {
 	mkdir -p "$F/corpus/$1"
-	"$F/$1" -runs=0 "tests/fuzz/corpus/$1" >"$F/$1.log" 2>&1 &&
+	"$F/$1" -runs=0 -timeout=60 -print_final_stats=1 "tests/fuzz/corpus/$1" >"$F/$1.log" 2>&1 || return 1
+	[ "$2" = 0 ] ||
 		"$F/$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -max_len=8000 -print_final_stats=1 \
 			-artifact_prefix="$F/$1-" "$F/corpus/$1" "tests/fuzz/corpus/$1" >>"$F/$1.log" 2>&1
 }
@@ -58,7 +57,7 @@ report() {
 
 targets=$#
 share=$((SECONDS_ALL / ((targets + 1) / 2)))	# two at a time
-[ $share -gt 0 ] || share=1
+[ $share -gt 0 ] || [ "$SECONDS_ALL" = 0 ] || share=1
 failed=0
 for t in "$@"; do build "$t" || exit 2; done
 while [ $# -gt 0 ]; do

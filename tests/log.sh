@@ -202,6 +202,17 @@ test_name_as_password() {
 }
 it 'a failed attempt with the name as its password' test_name_as_password
 
+# The signal for a file at its limit killed the server at the line "changed": no reply to a change that was made.
+test_log_full() {
+	printf 'user a\npass b\nnewpass c\nquit\n' | (
+		ulimit -f 0
+		PASSWORD_COMMAND='/bin/true' exec "$P/qmail-poppass" h /bin/true 2>"$T/full"
+	) | tr -d '\r' | cat >"$T/replies"
+	is 'replies' "$(sed 's/ .*//' "$T/replies" | tr '\n' ' ')" '200 200 200 200 200 '
+	is 'the log' "$(cat "$T/full")" ''
+}
+it 'the log is a file at its limit' test_log_full
+
 ## fd 2 is the client
 
 test_inetd() {

@@ -4,14 +4,17 @@
 # A compiler for one of them is Debian's cross compiler with the musl of that machine, which is
 # unpacked below $OUT and never installed: the system's list of architectures stays as it is.
 
-# Debian's name | the compiler's | qemu-user's | big or little endian, bits
+# Debian's name | the compiler's | qemu-user's | big or little endian, bits | where musl comes from: Debian 12
+# has no musl-dev for some, but its source (with CFLAGS for it) and a compiler
 MACHINES='
-arm64|aarch64-linux-gnu|aarch64|little, 64
-armhf|arm-linux-gnueabihf|arm|little, 32
-mipsel|mipsel-linux-gnu|mipsel|little, 32
-s390x|s390x-linux-gnu|s390x|big, 64
-i386|i686-linux-gnu|i386|little, 32
-riscv64|riscv64-linux-gnu|riscv64|little, 64
+arm64|aarch64-linux-gnu|aarch64|little, 64|package
+armhf|arm-linux-gnueabihf|arm|little, 32|package
+mipsel|mipsel-linux-gnu|mipsel|little, 32|package
+s390x|s390x-linux-gnu|s390x|big, 64|package
+mips|mips-linux-gnu|mips|big, 32|source
+powerpc|powerpc-linux-gnu|ppc|big, 32|source -mlong-double-64
+i386|i686-linux-gnu|i386|little, 32|package
+riscv64|riscv64-linux-gnu|riscv64|little, 64|source
 '
 
 OUT=${CROSS:-build/cross}
@@ -23,23 +26,8 @@ LOG=$OUT/log
 unset CC AR CFLAGS CPPFLAGS LDFLAGS LDLIBS MAKEFLAGS MFLAGS MAKELEVEL BUILD DEPS TLS STATIC \
 	CRYPT_CFLAGS CRYPT_LIBS BEARSSL_CFLAGS BEARSSL_LIBS
 
-say() { echo "$ME: $*"; }
-
-fail() {
-	echo "$ME: $*" >&2
-	exit 1
-}
-
-have() { command -v "$1" >/dev/null 2>&1; }
-
-# step WHAT COMMAND...: everything but its name goes to the log.
-step() {
-	say "$1"
-	step_what=$1
-	shift
-	"$@" >>"$LOG" 2>&1 </dev/null ||
-		fail "$step_what failed: $(grep -E '^E: |rror: |\*\*\* |not found' "$LOG" | tail -n 1) (everything is in $LOG)"
-}
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
 
 # column MACHINE N
 column() { echo "$MACHINES" | grep "^$1|" | cut -d '|' -f "$2"; }
@@ -61,6 +49,8 @@ install_packages() {
 		-o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --no-install-recommends $missing
 }
 
+packaged_machines() { echo "$MACHINES" | sed -n 's/|.*|package$//p' | xargs -n 1 printf '"%s"; '; }
+
 # A private apt that knows packages for every machine.
 private_apt() {
 	APT_CONFIG=$OUT/apt/conf
@@ -72,7 +62,7 @@ private_apt() {
 		Dir::State::Lists "$OUT/apt/lists";
 		Dir::Cache "$OUT/apt/cache";
 		APT::Sandbox::User "root";
-		APT::Architectures { "$(dpkg --print-architecture)"; "arm64"; "armhf"; "mipsel"; "s390x"; "i386"; };
+		APT::Architectures { "$(dpkg --print-architecture)"; $(packaged_machines)};
 		Acquire::Languages "none";
 		Acquire::Retries "3";
 	END
@@ -95,7 +85,6 @@ unpack() {
 	) || return 1
 }
 
-# Debian 12 has no riscv64, but the source of musl.
 build_musl() {
 	(
 		prefix=$OUT/$1/musl
@@ -103,17 +92,16 @@ build_musl() {
 		rm -rf "$OUT/$1/tmp" "$prefix"
 		mkdir -p "$OUT/$1/tmp"
 		cd "$OUT/$1/tmp" || exit 1
-		CC=$2-gcc CROSS_COMPILE=$2- sh "$TOP/build/src/musl/configure" --prefix="$prefix" --disable-shared \
-			--enable-wrapper=gcc --target="$2" || exit 1
+		flags=$(column "$1" 5 | cut -s -d ' ' -f 2-)
+		CC=$2-gcc CFLAGS=$flags CROSS_COMPILE=$2- sh "$TOP/build/src/musl/configure" --prefix="$prefix" \
+			--disable-shared --enable-wrapper=gcc --target="$2" || exit 1
 		make && make install && rm -rf "$OUT/$1/tmp" && echo yes >"$prefix/.done"
 	)
 }
 
 # The package's own specs, for where it was unpacked.
-musl_specs() {
-	specs=$(echo "$OUT/$1"/musl/usr/lib/*/musl-gcc.specs)
-	[ -s "$specs" ] && sed "s,/usr/\(lib\|include\)/,$OUT/$1/musl&,g" "$specs" >"$OUT/$1/specs" || return 1
-	printf '#!/bin/sh\nexec %s-gcc "$@" -specs %s\n' "$2" "$OUT/$1/specs" >"$OUT/$1/cc.new"
+moved_specs() {
+	sed "s,/usr/\(lib\|include\)/,$OUT/$1/musl&,g" "$OUT/$1"/musl/usr/lib/*/musl-gcc.specs >"$OUT/$1/specs"
 }
 
 # compiler MACHINE: makes $OUT/MACHINE/cc and sets CC to it.
@@ -124,13 +112,18 @@ compiler() {
 	triplet=$(column "$1" 2)
 	have "$triplet-gcc" || fail "there is no $triplet-gcc: make deps-cross"
 	mkdir -p "$OUT/$1"
-	if [ "$1" = riscv64 ]; then
-		[ -e "$OUT/$1/musl/.done" ] || step "musl for $1 from its source" build_musl "$1" "$triplet"
-		cp "$OUT/$1/musl/bin/musl-gcc" "$CC.new"
-	else
+	case $(column "$1" 5) in
+	package)
 		step "musl for $1" unpack "musl-dev:$1" "$OUT/$1/musl"
-		musl_specs "$1" "$triplet" || fail "no musl-gcc.specs in musl-dev:$1"
-	fi
+		moved_specs "$1" || fail "no musl-gcc.specs in musl-dev:$1"
+		specs=$OUT/$1/specs
+		;;
+	*)
+		specs=$OUT/$1/musl/lib/musl-gcc.specs
+		[ -e "$OUT/$1/musl/.done" ] || step "musl for $1 from its source" build_musl "$1" "$triplet"
+		;;
+	esac
+	printf '#!/bin/sh\nexec %s-gcc "$@" -specs %s\n' "$triplet" "$specs" >"$CC.new"
 	chmod 755 "$CC.new"
 	mv "$CC.new" "$CC"
 }

@@ -99,6 +99,23 @@ test_licence() {
 }
 it "the licence's checksums" test_licence
 
+# What a recipe cannot say before the tarball is made: checksums, and where it is.
+test_filled() {
+	plain make -s dist BUILD="$T/dist" URL=https://host.example/files >"$T/sums"
+	r=$T/dist/packaging
+	sum256=$(sed -n 1p "$T/sums")
+	sum512=$(sed -n 2p "$T/sums")
+	has 'Alpine' "$(cat "$r/alpine/APKBUILD")" "sha512sums=\"$sum512\""
+	has 'Buildroot' "$(cat "$r/buildroot/qmail-poppass.hash")" "sha256  $sum256"
+	has 'OpenWrt' "$(cat "$r/openwrt/Makefile")" "PKG_HASH:=${sum256%% *}"
+	has 'Yocto' "$(cat "$r"/yocto/*.bb)" "SRC_URI[sha256sum] = \"${sum256%% *}\""
+	is 'URL' "$(grep -rl https://host.example/files "$r" | wc -l)" 4
+	is 'left open' "$(grep -r -e example.org/releases -e SKIP -e ':=skip' "$r")" ''
+	ok 'executable' test -x "$r/debian/rules"
+	is 'their first lines say what was not run' "$(head -qn 1 "$r"/alpine/* "$r"/buildroot/* "$r"/openwrt/* "$r"/yocto/* | grep -vc '^# Never run[ :]')" 0
+}
+it 'the release fills in the recipes' test_filled
+
 ## The recipes
 
 # installed DIR: the programs and manuals, stripped of nothing, and that they run

@@ -2,7 +2,7 @@
 # Clients: what they show to the user for a success, a wrong password, a refusal and a temporary failure.
 . tests/room.sh
 helper client stub || return 0
-use fast qmail-poppass checkpassword-file setpassword-file || return 0
+use real qmail-poppass checkpassword-file setpassword-file || return 0
 
 SET_FILE='/usr/local/sbin/setpassword-file -f /etc/poppass/passwd'
 CHECK_FILE='/usr/local/sbin/checkpassword-file -f /etc/poppass/passwd'
@@ -43,20 +43,62 @@ test_roundcube() {
 }
 slow "Roundcube's driver" test_roundcube
 
-test_roundcube_tls() {
-	need php "$DRIVER" /usr/share/php/Net/Socket.php openssl
+# Servers with TLS, whose certificate PHP is told to trust.
+servers_tls() {
+	need openssl
 	[ "${TLS-1}" != 0 ] || skip 'a build without TLS'
 	openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN=mail.example.org \
 		-addext subjectAltName=DNS:mail.example.org,IP:127.0.0.1 -keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null
 	servers "CERTFILE=$T/cert.pem" "KEYFILE=$T/key.pem"
 	inside sh -c 'echo 192.0.2.1 mail.example.org >>/etc/hosts'
 	PHP_OPTIONS="-d openssl.cafile=$T/cert.pem"
+}
+
+test_roundcube_tls() {
+	need php "$DRIVER" /usr/share/php/Net/Socket.php
+	servers_tls
 	roundcube_shows ssl:// mail.example.org
 	PHP_OPTIONS=
 	has 'a certificate that nobody knows' "$(roundcube ssl://mail.example.org 106 alice "$OLD" "$NEW" 2>&1)" \
 		'Could not save new password. Connection error.'
 }
 slow "Roundcube's driver, TLS" test_roundcube_tls
+
+## Horde's driver
+
+HORDE=php-horde-passwd
+
+horde() {
+	# shellcheck disable=SC2086 # options
+	inside "$BIN/nanny" 30 "$(command -v php)" ${PHP_OPTIONS-} "$PWD/tests/horde.php" \
+		"$(absolute "$DEPS")/$HORDE/usr/share/horde/passwd/lib" "$@"
+}
+
+# horde_shows SCHEME HOST
+horde_shows() {
+	is 'a wrong password' "$(horde "$1$2" 106 alice 'guess it' "$NEW")" \
+		'Incorrect old password.: 500 Old password is incorrect or user not found.'
+	is 'a refusal' "$(horde "$1$2" 106 alice "$OLD" 'tiny 1')" '500 Password change failed: too short (minimum 8)'
+	is 'a success' "$(horde "$1$2" 106 alice@example.org "$OLD" "$NEW")" changed
+	changed
+	is 'trouble' "$(horde "${1}127.0.0.1" 106 alice "$OLD" "$NEW")" "500 $GONE"
+}
+
+test_horde() {
+	need php
+	need_unpacked "$HORDE"
+	servers
+	horde_shows '' 192.0.2.1
+}
+slow "Horde's driver" test_horde
+
+test_horde_tls() {
+	need php
+	need_unpacked "$HORDE"
+	servers_tls
+	horde_shows ssl:// mail.example.org
+}
+slow "Horde's driver, TLS" test_horde_tls
 
 ## poppass-cgi
 

@@ -33,13 +33,20 @@ ln -s pts/ptmx "$dir/over/dev/ptmx"
 mount --rbind "$dir/over/dev" /dev
 
 busybox ip link set lo up
-busybox ip addr add 192.0.2.7/32 dev lo
-busybox ip addr add 2001:db8::7/128 dev lo
-busybox ip addr add 192.0.2.1/32 dev lo
-busybox ip addr add 2001:db8::1/128 dev lo
+for a in 192.0.2.7/32 192.0.2.1/32 2001:db8::7/128 2001:db8::1/128; do
+	busybox ip addr add $a dev lo
+done
+# The kernel takes its time for IPv6, and until then has neither a route of its own to replace
+# nor takes the address as a source ("Invalid argument"). Tentative addresses have 40 among the flags.
+tries=1000
+while grep -q '^20010db8.* [4c]0 *lo$' /proc/net/if_inet6; do
+	tries=$((tries - 1))
+	[ $tries -gt 0 ]
+	sleep 0.02
+done
 busybox ip route del local 192.0.2.1 dev lo table local
 busybox ip route add local 192.0.2.1 dev lo table local src 192.0.2.7
-busybox ip -6 route del local 2001:db8::1 dev lo table local 2>/dev/null || true
+busybox ip -6 route del local 2001:db8::1 dev lo table local
 busybox ip -6 route add local 2001:db8::1 dev lo table local src 2001:db8::7
 hostname mail.example.org
 

@@ -14,13 +14,18 @@ BAD=Badger-wrong-5502
 # Also of a secret that was partly overwritten.
 ALL='okka-old-7391 whal-new-2846 dger-wrong-5502'
 
-# Steps of client.c: none of these texts is in the server's memory; or all of them are.
-# (A moment later: a wait has begun when the process sleeps.)
+# Steps of client.c: none of these texts is in the server's memory; or all of them are. What it has to wipe it
+# has wiped when it waits, and that is when it sleeps, however long the machine takes until then.
+WAITS="i=0; until grep -q '^State:.[SD]' /proc/\$SERVER_PID/status || [ \$i = 400 ]; do sleep 0.02; i=\$((i + 1)); done"
 lacks() {
-	echo "run sleep 0.1; for s in $*; do memgrep \$SERVER_PID \"\$s\"; [ \$? = 1 ] || exit 1; done"
+	echo "run $WAITS; for s in $*; do memgrep \$SERVER_PID \"\$s\"; [ \$? = 1 ] || exit 1; done"
 }
 holds() {
-	echo "run sleep 0.1; for s in $*; do memgrep \$SERVER_PID \"\$s\" >/dev/null || exit 1; done"
+	echo "run $WAITS; for s in $*; do memgrep \$SERVER_PID \"\$s\" >/dev/null || exit 1; done"
+}
+# A step that waits for a line of the log.
+after() {
+	echo "run i=0; until grep -q '$1' $T/log; do [ \$i != 400 ] || exit 1; sleep 0.02; i=\$((i + 1)); done"
 }
 
 prepare() {
@@ -53,10 +58,12 @@ test_success() {
 # While a chain runs its record is needed, and for the reason that it may give; the lines that were typed are not.
 test_during() {
 	prepare
-	CHECK="$BIN/stub sleep 1000"
-	SET="$BIN/stub sleep 1000"
-	talk "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass $OLD" "$(holds "$OLD")" "$(lacks "\"pass $OLD\"")" "$ASK_NEW" \
-		"C: newpass $NEW" "$(holds "$OLD" "$NEW")" "$(lacks "\"newpass $NEW\"" "\"pass $OLD\"")" "$CHANGED" "$(lacks "$ALL")"
+	CHECK="$BIN/stub record $T/check until $T/1"
+	SET="$BIN/stub record $T/set until $T/2"
+	runs="i=0; until [ -e $T/\$c.pid ]; do [ \$i != 400 ] || exit 1; sleep 0.02; i=\$((i + 1)); done"
+	talk "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass $OLD" "run c=check; $runs" "$(holds "$OLD")" "$(lacks "\"pass $OLD\"")" "run touch $T/1" "$ASK_NEW" \
+		"C: newpass $NEW" "run c=set; $runs" "$(holds "$OLD" "$NEW")" "$(lacks "\"newpass $NEW\"" "\"pass $OLD\"")" \
+		"run touch $T/2" "$CHANGED" "$(lacks "$ALL")"
 	outputs
 }
 
@@ -66,7 +73,7 @@ test_wrong() {
 	printf '#!/bin/sh\nexec "%s" accept alice %s\n' "$BIN/stub" "$OLD" >"$T/check"
 	chmod 755 "$T/check"
 	CHECK=$T/check
-	talk "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass $BAD" 'wait 300' "$(lacks "$ALL")" "$WRONG" "$(lacks "$ALL")" \
+	talk "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass $BAD" "$(after 'auth failed')" "$(lacks "$ALL")" "$WRONG" "$(lacks "$ALL")" \
 		'C: user alice' "$ASK_OLD" "C: pass $OLD" "$ASK_NEW" "$(holds "$OLD")" "$(lacks dger-wrong)"
 	outputs
 }
@@ -160,7 +167,7 @@ test_dumps() {
 	ODD="$BIN/odd -u 12345"
 	SET="$BIN/stub sleep 100"
 	talk "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass $OLD" "$ASK_NEW" \
-		"run $BIN/odd -u 12345 sh -c 'sleep 20 & $BIN/memgrep \$! no-such-text; [ \$? = 1 ]'" \
+		"run $BIN/odd -u 12345 sh -c 'sleep 20 & until grep -q sleep /proc/\$!/comm; do sleep 0.02; done; $BIN/memgrep \$! no-such-text; [ \$? = 1 ]'" \
 		"run $BIN/odd -u 12345 $BIN/memgrep \$SERVER_PID $OLD; [ \$? = 2 ]" \
 		"run grep -q 'core file size *0 *0 ' /proc/\$SERVER_PID/limits" \
 		'kill 11' 'exit 139'

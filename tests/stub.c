@@ -12,6 +12,7 @@
  *	fill BYTES	prints so many of 'x'
  *	flood		prints for ever
  *	sleep MS
+ *	until FILE	waits until it is there
  *	forever		sleeps until it is killed, TERM is not enough
  *	close		closes its standard output
  *	grandchild FILE	leaves a child with all descriptors that sleeps 3 s and then writes FILE
@@ -229,6 +230,7 @@ static int act(char **a)
 	else if (!strcmp(word, "err")) put_escaped(2, arg);
 	else if (!strcmp(word, "fill")) fill(atol(arg));
 	else if (!strcmp(word, "sleep")) usleep((useconds_t)atol(arg) * 1000);
+	else if (!strcmp(word, "until")) while (access(arg, F_OK)) usleep(20000);
 	else if (!strcmp(word, "grandchild")) grandchild(arg, 0);
 	else if (!strcmp(word, "session")) grandchild(arg, 1);
 	else if (!strcmp(word, "signal")) kill(getpid(), atoi(arg));

@@ -23,9 +23,9 @@ test_session() {
 	record_is set 'alice\0old\0\0new\0'
 	is 'descriptors' "$(grep -c '^fd' "$T/set.state")" 4
 	like 'descriptor 2' "$(cat "$T/set.state")" '^fd 2 file'
-	within 2 grep -q changed "$T/log"
+	within 10 grep -q changed "$T/log"
 	like 'log' "$(cat "$T/log")" '^qmail-poppass\[[0-9]+\]: changed rhost=127\.0\.0\.1 user="alice"$'
-	within 3 grep -q 'end.*exit' "$T/log"
+	within 10 grep -q 'end.*exit' "$T/log"
 	like 'exit code' "$(cat "$T/log")" ' end .*exit.* 0'
 }
 it 'a session' test_session
@@ -33,7 +33,7 @@ it 'a session' test_session
 test_no_environment() {
 	listen 127.0.0.1 -E
 	ok 'session' client -c "127.0.0.1:$PORT" "$HELLO" 'C: user alice' "$ASK_OLD" 'C: pass old' "$ASK_NEW" 'C: newpass new' "$CHANGED"
-	within 2 grep -q changed "$T/log"
+	within 10 grep -q changed "$T/log"
 	like 'log' "$(cat "$T/log")" '^qmail-poppass\[[0-9]+\]: changed rhost=127\.0\.0\.1 user="alice"$'
 }
 it 'without its variables (-E)' test_no_environment
@@ -42,7 +42,7 @@ test_ipv6() {
 	grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null || skip 'there is no ::1 here'
 	listen ::1
 	ok 'session' client -c "::1:$PORT" "$HELLO" 'C: user alice' "$ASK_OLD" 'C: pass old' "$ASK_NEW" 'C: newpass new' "$CHANGED"
-	within 2 grep -q changed "$T/log"
+	within 10 grep -q changed "$T/log"
 	like 'log' "$(cat "$T/log")" '^qmail-poppass\[[0-9]+\]: changed rhost=::1 user="alice"$'
 }
 it 'over IPv6' test_ipv6
@@ -67,7 +67,7 @@ test_twenty() {
 	listen 127.0.0.1 -c 40
 	start=$(date +%s)
 	twenty
-	between 'seconds, one after the other would take 16' $(($(date +%s) - start)) 0 8
+	between 'seconds, one after the other would take 16' $(($(date +%s) - start)) 0 15
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "user$i old-secret-$i new-secret-$i"; done | sort >"$T/want"
 	sort "$T/set" >"$T/got"
 	same 'what the set chains got' "$T/got" "$T/want"
@@ -107,10 +107,10 @@ test_rate() {
 	listen 127.0.0.1 -c 1
 	start=$(date +%s)
 	for i in 1 2 3; do
-		ok "guess $i" client -c "127.0.0.1:$PORT" "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass guess$i" 'wait 100' reset
+		ok "guess $i" client -c "127.0.0.1:$PORT" "$HELLO" 'C: user alice' "$ASK_OLD" "C: pass guess$i" 'wait 500' reset
 	done
 	ok 'the right one' client -c "127.0.0.1:$PORT" "$HELLO" 'C: user alice' "$ASK_OLD" 'C: pass old' "$ASK_NEW"
-	between 'seconds for three guesses' $(($(date +%s) - start)) 3 7
+	between 'seconds for three guesses' $(($(date +%s) - start)) 3 12
 }
 it 'tcpsvd -c 1: guesses wait for FAIL_DELAY though the client leaves' test_rate
 

@@ -7,8 +7,12 @@ helper client stub mid keyfind escape memgrep nodelay || return 0
 # What the relay is locked up in has to exist, which the system's own need not.
 JAIL=$(absolute "$BUILD")/tests/empty
 mkdir -p "$JAIL"
+# An emulated RSA key of 4096 bits takes a second, on a busy machine several.
+HANDSHAKE=2
+PAUSE=1
+if emulated; then HANDSHAKE=20 PAUSE=5; fi
 # shellcheck disable=SC2034 # used by its name
-variant_tls="-DHANDSHAKE_TIMEOUT=2 -DCLOSE_WAIT=1 -DFAIL_DELAY=1 -DIDLE_TIMEOUT=20 -DSESSION_TIMEOUT=60 -DJAIL_DIR=\\\"$JAIL\\\""
+variant_tls="-DHANDSHAKE_TIMEOUT=$HANDSHAKE -DCLOSE_WAIT=1 -DFAIL_DELAY=1 -DIDLE_TIMEOUT=20 -DSESSION_TIMEOUT=60 -DJAIL_DIR=\\\"$JAIL\\\""
 use tls || return 0
 
 ## Certificates, made once for all tests
@@ -319,16 +323,16 @@ it 'TLS 1.0 and 1.1, CBC, CCM, DHE, static RSA' test_refused
 test_ssl3() {
 	serve_key rsa2048
 	hello='\x01\0\0\x29\x03\0aaaaaaaabbbbbbbbccccccccdddddddd\0\0\x02\0\x2f\x01\0'
-	ok 'SSL 3.0' client -c "127.0.0.1:$PORT" "send \\x16\\x03\\0\\0\\x2d$hello" 'send ' 'wait 300' reset
+	ok 'SSL 3.0' client -c "127.0.0.1:$PORT" "send \\x16\\x03\\0\\0\\x2d$hello" 'send ' "wait $((PAUSE * 300))" reset
 	within 5 grep -q 'tls failed.*client has no TLS 1.2' "$T/log" || fail 'log on SSL 3.0' "$(cat "$T/log")"
-	ok 'SSL 2.0' client -c "127.0.0.1:$PORT" 'send \x80\x2e\x01\0\x02\0\x15\0\0\0\x10\x01\0\x80' 'wait 300' reset
+	ok 'SSL 2.0' client -c "127.0.0.1:$PORT" 'send \x80\x2e\x01\0\x02\0\x15\0\0\0\x10\x01\0\x80' "wait $((PAUSE * 300))" reset
 	within 5 grep -q 'tls failed.*not TLS' "$T/log" || fail 'log on SSL 2.0' "$(cat "$T/log")"
 }
 it 'SSL 3.0 and 2.0' test_ssl3
 
 test_renegotiation() {
 	serve_key p256
-	{ sleep 0.5; echo R; sleep 1; } | limit 10 openssl s_client -tls1_2 -connect "127.0.0.1:$PORT" >"$T/out" 2>&1
+	{ sleep "$PAUSE"; echo R; sleep "$PAUSE"; } | limit 20 openssl s_client -tls1_2 -connect "127.0.0.1:$PORT" >"$T/out" 2>&1
 	has 's_client' "$(cat "$T/out")" RENEGOTIATING
 	like 's_client' "$(cat "$T/out")" 'no renegotiation'
 	is 'handshakes' "$(grep -c 'Verify return code\|^verify return:1' "$T/out")" "$(dial -tls1_2; grep -c 'Verify return code\|^verify return:1' "$T/out")"
@@ -349,7 +353,7 @@ it 'a client that refuses the certificate is logged so' test_distrust
 
 test_silent() {
 	serve_key p256
-	ok 'nothing comes, then the end' client -c "127.0.0.1:$PORT" 'silent 1500' eof 'took 1500 4000'
+	ok 'nothing comes, then the end' client -c "127.0.0.1:$PORT" "silent $((HANDSHAKE * 750))" eof "took $((HANDSHAKE * 750)) $((HANDSHAKE * 4000))"
 	within 5 grep -q 'tls failed rhost=127.0.0.1 what="handshake timeout"' "$T/log" || fail 'the log' "$(cat "$T/log")"
 	within 5 grep -q 'exit 0' "$T/log" || fail 'exit code' "$(cat "$T/log")"
 }
@@ -357,7 +361,7 @@ slow 'a client that says nothing' test_silent
 
 test_trickle() {
 	serve_key p256
-	ok 'hung up' client -c "127.0.0.1:$PORT" "trickle 200 $(printf '\026\003\001\001\001\001')" eof 'took 1500 3500'
+	ok 'hung up' client -c "127.0.0.1:$PORT" "trickle 200 $(printf '\026\003\001\001\001\001')" eof "took $((HANDSHAKE * 750)) $((HANDSHAKE * 4000))"
 	within 5 grep -q 'what="handshake timeout"' "$T/log" || fail 'the log' "$(cat "$T/log")"
 }
 slow 'a byte now and then does not prolong the handshake' test_trickle
@@ -452,7 +456,7 @@ test_no_stall() {
 	quick() {
 		tls "$HELLO" mark 'C: user alice' "$ASK_OLD" 'C: pass old' "$ASK_NEW" 'C: newpass new' "$CHANGED" 'C: quit' "$BYE" 'took 0 100'
 	}
-	ok 'four round trips in 100 ms, one time out of five' within_tries 5 quick
+	ok 'four round trips in 100 ms, one time out of many' within_tries 25 quick
 }
 within_tries() {
 	tries=$1
@@ -544,7 +548,7 @@ test_stall() {
 	sleep 0.5
 	between 'CPU time meanwhile, in ms' $((($(live_ticks "$RELAY") - t) * 10)) 0 20
 	kill -9 "$SERVER"
-	ok 'the relay ends with the server' within 2 test ! -e "/proc/$RELAY"
+	ok 'the relay ends with the server' within 10 test ! -e "/proc/$RELAY"
 	kill "$MIDDLE" "$c"
 }
 slow 'a client that sends and sends and does not read' test_stall
@@ -733,7 +737,7 @@ test_killed() {
 	serve_key p256
 	hold 'wait 0' 'wait 0'
 	kill -9 "$SERVER"
-	within 2 test ! -e "/proc/$RELAY" || fail 'the relay outlives a killed server'
+	within 10 test ! -e "/proc/$RELAY" || fail 'the relay outlives a killed server'
 	release anyway
 	hold 'wait 0' 'wait 0'
 	kill -9 "$RELAY"
@@ -773,7 +777,7 @@ test_memory() {	# NAME CERTIFICATE KEY
 	client -c "127.0.0.1:$PORT" 'wait 1500' reset &
 	c=$!
 	within 5 processes || { fail 'no server'; return; }
-	ok "$1: the search finds what is there" within 1 keyfind "$SERVER" "$3" $(secrets_of "$3") >/dev/null
+	ok "$1: the search finds what is there" within 5 keyfind "$SERVER" "$3" $(secrets_of "$3") >/dev/null
 	is 'the relay, before the handshake' "$(keyfind "$RELAY" "$3" $(secrets_of "$3"); echo $?)" 1
 	wait "$c"
 	hold
@@ -877,6 +881,30 @@ test_lie() {
 	nok 'no session comes of it' session
 }
 it 'an EC key whose file names a public key of another' test_lie
+
+two_bytes() {
+	# shellcheck disable=SC2059 # octal escapes are what it is for
+	printf "\\$(printf %03o $(($1 / 256)))\\$(printf %03o $(($1 % 256)))"
+}
+
+# BearSSL signs with as many bits as the file's modulus has, which it looks at for nothing else: the
+# proof found 1,500 bytes written into 512 of the server's stack.
+test_long_modulus() {
+	openssl rsa -in "$CERTS/rsa2048.key" -outform DER -traditional 2>/dev/null >"$T/der"
+	rest=$(openssl asn1parse -inform DER -in "$T/der" | awk -F: 'NR == 4 { print $1 + 0 }')
+	{
+		printf '\060\202'
+		two_bytes $((3 + 4 + 1500 + $(wc -c <"$T/der") - rest))
+		printf '\002\001\000\002\202'
+		two_bytes 1500
+		repeat 1500 x
+		tail -c +$((rest + 1)) "$T/der"
+	} >"$T/long"
+	{ echo '-----BEGIN RSA PRIVATE KEY-----'; openssl base64 -in "$T/long"; echo '-----END RSA PRIVATE KEY-----'; } >"$T/pem"
+	openssl asn1parse -in "$T/pem" | grep -q 'l=1500 prim: INTEGER' || fail 'no such modulus'
+	wrong 'KEYFILE: private key does not match the certificate' "$CERTS/rsa2048.crt" "$T/pem"
+}
+it 'an RSA key whose file names a modulus of another size' test_long_modulus
 
 test_unreadable() {
 	native

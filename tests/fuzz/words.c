@@ -85,7 +85,7 @@ static int by_library(const char *s, unsigned char ip[16])
 {
 	char plain[200];
 	without_zeros(s, plain);
-	memcpy(ip, ipv4_prefix, 12);
+	memcpy(ip, nobody, 12);
 	if (inet_pton(AF_INET, plain, ip + 12) == 1 || inet_pton(AF_INET6, plain, ip) == 1)
 		return memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\377\377\0\0\0\0", 16) != 0;
 	return 0;
@@ -112,7 +112,7 @@ static void literal(const char *s)
 	if (!taken)
 		return;
 	CHECK(by_library(address, ours) && !memcmp(ip, ours, 16), "another address");
-	if (!memcmp(ip, ipv4_prefix, 12))
+	if (!memcmp(ip, nobody, 12))
 		inet_ntop(AF_INET, ip + 12, shown, sizeof shown);
 	else
 		inet_ntop(AF_INET6, ip, shown, sizeof shown);

@@ -6,9 +6,9 @@
 # or "@ FUNCTION: CODE" (before the line of that function which begins with CODE).
 # A block that finds no place, or two, is an error ("@ every FUNCTION: CODE" wants several).
 #
-# It also makes the struct secret into variables of their own, secret.in becomes
-# secret_in: the analyser checks pointers against whole variables, and a read past
-# one field must not pass as one inside the struct.
+# It also makes a struct without a tag (secret, tls) into variables of their own, secret.in
+# becomes secret_in: the analyser checks pointers against whole variables, and a read
+# past one field must not pass as one inside the struct.
 
 function fail(text) {
 	print FILENAME ": " text >"/dev/stderr"
@@ -21,25 +21,25 @@ function trim(s) {
 	return s
 }
 
-# A member "char in[9], out[9];" as variables.
-function member(text, type, list, n, i, name) {
+# A member "char in[9], out[9];" of the struct called whole as variables.
+function member(text, whole, type, list, n, i, name) {
 	sub(/[ \t]*\/\*.*$/, "", text)
 	text = trim(text)
 	sub(/;$/, "", text)
-	type = text ~ /^struct / ? "struct [a-z_]+ " : "[a-z]+ "
-	match(text, "^" type)
+	match(text, /^((struct|unsigned) )?[a-z_]+ /)
 	type = substr(text, 1, RLENGTH)
 	n = split(substr(text, RLENGTH + 1), list, /, /)
 	for (i = 1; i <= n; i++) {
 		name = list[i]
 		sub(/\[.*/, "", name)
-		print "static " type "secret_" list[i] ";"
-		wipes = wipes " memset(&secret_" name ", 0, sizeof secret_" name ");"
+		print "static " type whole "_" list[i] ";"
+		wipes[whole] = wipes[whole] ", memset(&" whole "_" name ", 0, sizeof " whole "_" name ")"
 	}
 }
 
 # Where a function begins, its name.
 function function_name(text, name) {
+	sub(/__attribute__\(\([a-z]*\)\) /, "", text)
 	if (text !~ /^[a-z]/ || text ~ /[;=]/ || !match(text, /[a-z_0-9]+\(/))
 		return ""
 	return substr(text, RSTART, RLENGTH - 1)
@@ -66,17 +66,28 @@ FILENAME == ARGV[1] {
 	next
 }
 
-/^static struct \{$/ { inside = 1; next }
-inside && /^} secret;/ {
-	print "static void wipe_secret(void) {" wipes " }"
+/^static struct \{$/ { inside = 1; n = 0; next }
+inside && /^} [a-z]/ {
+	whole = $2
+	sub(/;.*/, "", whole)
+	for (i = 1; i <= n; i++)
+		member(members[i], whole)
+	print "#define wipe_" whole "() (" substr(wipes[whole], 3) ")"
+	structs[whole]
 	inside = 0
 	next
 }
-inside { member($0); next }
+inside { members[++n] = $0; next }
 
 {
-	gsub(/explicit_bzero\(&secret, sizeof secret\)/, "wipe_secret()")
-	gsub(/secret\./, "secret_")
+	# What wipes the struct as one, wipes its fields.
+	sub(/wipe\(&secret, offsetof.*, sizeof secret\)/,
+		"wipe(\\&secret_key, sizeof secret_key, sizeof secret_key), wipe(\\&secret_file, file_len, sizeof secret_file)")
+	for (whole in structs) {
+		gsub("explicit_bzero\\(&" whole ", sizeof " whole "\\)", "wipe_" whole "()")
+		gsub("(^|[^a-z_.])" whole "\\.", "&@")
+		gsub(whole "\\.@", whole "_")
+	}
 }
 
 function_name($0) != "" {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # make prove-faults: a check that cannot fail proves nothing. Puts each fault of faults.list into a
-# copy of poppass.c and wants prove.sh to name an open property. About two minutes for each.
+# copy of its part's source and wants prove.sh to name an open property. About two minutes for each.
 #
-#	faults.sh [NAME ...]
+#	faults.sh [PART|NAME ...]
 
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -11,13 +11,13 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 tab=$(printf '\t')
 missed=0
-while IFS=$tab read -r name old new; do
-	case $name in
+while IFS=$tab read -r part name old new; do
+	case $part in
 	'#'*) continue ;;
 	esac
 	if [ $# -gt 0 ]; then
 		case " $* " in
-		*" $name "*) ;;
+		*" $name "* | *" $part "*) ;;
 		*) continue ;;
 		esac
 	fi
@@ -30,15 +30,16 @@ while IFS=$tab read -r name old new; do
 			}
 			print
 		}
-		END { exit n != 1 }' ../../poppass.c >"$work/poppass.c" || {
-		echo "faults: no place, or several, for: $name"
+		END { exit n != 1 }' "$(sed -n 's/^annotate //p' "$part.sh")" >"$work/source.c" || {
+		echo "faults: $part: no place, or several, for: $name"
 		missed=$((missed + 1))
 		continue
 	}
-	if found=$(./prove.sh "$work/poppass.c" </dev/null 2>&1 | grep -m 1 '^prove: open:'); then
-		printf 'faults: found: %s (%s)\n' "$name" "${found#prove: open: }"
+	./prove.sh "$part" "$work/source.c" </dev/null >"$work/said" 2>&1
+	if found=$(grep -m 1 '^prove: open:' "$work/said"); then
+		printf 'faults: %s: found: %s (%s)\n' "$part" "$name" "${found#prove: open: }"
 	else
-		echo "faults: NOT found: $name"
+		echo "faults: $part: NOT found: $name ($(tail -n 1 "$work/said"))"
 		missed=$((missed + 1))
 	fi
 done <faults.list

@@ -4,7 +4,7 @@ LICENSE = "0BSD"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=8aef157ce84a09df93f4eff35fab5aec"
 
 SRC_URI = "https://example.org/releases/${BP}.tar.gz"
-# make dist prints it
+# make dist fills it in, in build/packaging; and the URL: make dist URL=...
 SRC_URI[sha256sum] = ""
 
 # bearssl is meta-networking's; without it: EXTRA_OEMAKE:append = " TLS=0"
