@@ -13,7 +13,7 @@ cd "$(dirname "$0")" || exit 1
 if [ $# = 0 ]; then
 	failed=0
 	for part in server file glue; do
-		[ ! -f $part.sh ] || sh ./prove.sh $part || failed=1
+		sh ./prove.sh $part || failed=1
 	done
 	exit $failed
 fi
