@@ -43,7 +43,7 @@ fuzz() {
 }
 
 report() {
-	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$F/$1.log")
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$F/$1.log" | tail -n 1)
 	reached=$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' "$F/$1.log" | tail -n 1)
 	if [ "$2" = 0 ] && [ "${runs:-0}" -gt 0 ]; then
 		echo "ok - fuzz $1: $runs runs, $reached edges"
