@@ -113,7 +113,6 @@ static size_t room;	/* what fits into fd 1, a pipe, without a wait */
 static int tls_asked;
 static int mistakes, tries;
 static long session_left = SESSION_TIMEOUT * 1000L;	/* milliseconds */
-static sigset_t no_signals;	/* blocked in a chain */
 static sigset_t too_large;	/* blocked in a wait: SIGXFSZ */
 
 extern char **environ;
@@ -515,13 +514,15 @@ static int open_null(void)
 static _Noreturn void become(const struct chain *chain, size_t len, int out)
 {
 	int record[2];
+	sigset_t none;
 
+	sigemptyset(&none);
 	if (dup2(RECORD_FD, 0) == -1 || dup2(out, 1) == -1 ||
 	    make_pipe(record, O_CLOEXEC) == -1 ||
 	    write(record[1], secret.record, len) != (ssize_t)len ||
 	    dup2(record[0], RECORD_FD) == -1 ||
 	    setsid() == -1 ||
-	    sigprocmask(SIG_SETMASK, &no_signals, NULL) == -1)
+	    sigprocmask(SIG_SETMASK, &none, NULL) == -1)
 		log_error("trouble", chain->label);
 	else {
 		execv(chain->argv[0], chain->argv);
@@ -1215,7 +1216,6 @@ static void protect(void)
 
 	prlimit(0, RLIMIT_CORE, &no_core, NULL);
 	syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	sigemptyset(&no_signals);
 	sigemptyset(&too_large);
 	sigaddset(&too_large, SIGXFSZ);
 	blocked = too_large;
