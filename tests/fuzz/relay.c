@@ -13,55 +13,14 @@
  * TLS records; text that was passed on is not left in the relay's memory; it does not wait for ever,
  * nor spin; it ends with an outcome that fits.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#define CHECK(c, what) do { if (!(c)) { fprintf(stderr, "WRONG: %s\n", what); abort(); } } while (0)
+#include "glue.h"
 
 enum { SPIN = 200, TEXT_LIMIT = 100000, WIRE = 1 << 18, MOUTHFUL = 20000, WINDOW = 16, TEXT_RECORD = 23 };
 
-static ssize_t fake_read(int fd, void *buf, size_t n);
-static ssize_t fake_write(int fd, const void *buf, size_t n);
-static int fake_poll(struct pollfd *p, int n);
 static int fake_shutdown(int fd, int how);
-static int fake_fstat(struct stat *st);
-static ssize_t fake_getrandom(void *p, size_t n);
-static _Noreturn void fake_exit(int code);
 
 #define open(p, ...)		7
-#define read(f, b, n)		fake_read(f, b, n)
-#define write(f, b, n)		fake_write(f, b, n)
-#define send(f, b, n, x)	fake_write(f, b, n)
-#define close(f)		0
-#define fstat(f, s)		fake_fstat(s)
-#define poll(p, n, t)		fake_poll(p, (int)(n))
 #define shutdown(f, h)		fake_shutdown(f, h)
-#define alarm(n)		0
-#define madvise(p, n, a)	0
-#define getrandom(p, n, f)	fake_getrandom(p, n)
-#define _exit(c)		fake_exit(c)
 #include "../../bearssl_glue.c"
 
 /* Nothing of this machine's randomness: a run can be repeated. */
@@ -70,10 +29,6 @@ br_prng_seeder br_prng_seeder_system(const char **name)
 	(void)name;
 	return 0;
 }
-
-static const char files[] =
-#include "cert.h"
-;
 
 /* Text one way: said by its sender, of that taken over by its engine or by the relay, arrived. */
 struct text {
@@ -97,18 +52,10 @@ static struct text up_text = { .salt = 1 }, down_text = { .salt = 1 << 24 };
 static struct reply signature;
 static size_t signature_at;
 static const uint8_t *input, *input_end;
-static uint32_t dice;
-static int manner, chance, idle, pause_left, phase, code, signatures;
+static int manner, chance, idle, pause_left, phase, signatures;
 static int client_stalls, server_stalls, client_over, server_over, client_reset, server_gone, text_over;
 static int broken;	/* somebody did what not all text outlives */
 static int closing;	/* the client: after its close_notify it takes no text */
-static jmp_buf at_exit;
-
-static unsigned roll(unsigned sides)
-{
-	dice = dice * 1664525 + 1013904223;
-	return (dice >> 16) % sides;
-}
 
 /* No 16 of them in a row come twice. */
 static uint8_t letter(const struct text *t, size_t i)
@@ -478,8 +425,8 @@ static ssize_t fake_read(int fd, void *buf, size_t n)
 {
 	CHECK(n > 0, "reads nothing, which looks like the end");
 	if (fd == 7) {
-		n = n < sizeof files - 1 - file_at ? n : sizeof files - 1 - file_at;
-		memcpy(buf, files + file_at, n);
+		n = n < sizeof certificate_file - 1 - file_at ? n : sizeof certificate_file - 1 - file_at;
+		memcpy(buf, certificate_file + file_at, n);
 		file_at += n;
 		return (ssize_t)n;
 	}
@@ -543,25 +490,6 @@ static int fake_shutdown(int fd, int how)
 		server_over = 1;
 	}
 	return 0;
-}
-
-static int fake_fstat(struct stat *st)
-{
-	memset(st, 0, sizeof *st);
-	st->st_mode = S_IFREG | 0600;
-	return 0;
-}
-
-static ssize_t fake_getrandom(void *p, size_t n)
-{
-	memset(p, 0x5b, n);
-	return (ssize_t)n;
-}
-
-static _Noreturn void fake_exit(int c)
-{
-	code = c;
-	longjmp(at_exit, 1);
 }
 
 /* ---- the judgement ---- */

@@ -8,46 +8,13 @@
  * outcomes, in a number of steps that the bytes justify; it writes TLS records to the client, and
  * to the server nothing but one request for a signature.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#define CHECK(c, what) do { if (!(c)) { fprintf(stderr, "WRONG: %s\n", what); abort(); } } while (0)
+#include "glue.h"
 
 static const uint8_t *data[2];
 static size_t size[2], at[2];
 static uint8_t sent[1 << 16];
 static size_t sent_size, asked, steps;
-static uint32_t dice;
-static int code, said;
-static jmp_buf at_exit;
-
-static unsigned roll(unsigned sides)
-{
-	dice = dice * 1664525 + 1013904223;
-	return (dice >> 16) % sides;
-}
+static int said;
 
 /* 7 is CERTFILE, 8 is KEYFILE; 0 is the client, 2 the server, who never answers. */
 static int fake_open(const char *path)
@@ -99,37 +66,8 @@ static int fake_poll(struct pollfd *p, int n)
 	return 1;
 }
 
-static int fake_fstat(struct stat *st)
-{
-	memset(st, 0, sizeof *st);
-	st->st_mode = S_IFREG | 0600;
-	return 0;
-}
-
-static ssize_t fake_getrandom(void *p, size_t n)
-{
-	memset(p, 0x5b, n);
-	return (ssize_t)n;
-}
-
-static _Noreturn void fake_exit(int c)
-{
-	code = c;
-	longjmp(at_exit, 1);
-}
-
 #define open(p, ...)		fake_open(p)
-#define read(f, b, n)		fake_read(f, b, n)
-#define write(f, b, n)		fake_write(f, b, n)
-#define send(f, b, n, x)	fake_write(f, b, n)
-#define close(f)		0
-#define fstat(f, s)		fake_fstat(s)
-#define poll(p, n, t)		fake_poll(p, (int)(n))
 #define shutdown(f, h)		0
-#define alarm(n)		0
-#define madvise(p, n, a)	0
-#define getrandom(p, n, f)	fake_getrandom(p, n)
-#define _exit(c)		fake_exit(c)
 #include "../../bearssl_glue.c"
 
 static void say(const char *what)
@@ -158,10 +96,6 @@ static void load(const uint8_t *p, size_t n)
 	const char *s = (const char *)&secret;
 	CHECK(!*s && !memcmp(s, s + 1, sizeof secret - 1), "memory that is not wiped");
 }
-
-static const char certificate_file[] =
-#include "cert.h"
-;
 
 /* What the client got: handshake records or an alert, whole but for the last. (An alert may carry the client's own version.) */
 static void check_records(void)
