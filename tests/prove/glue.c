@@ -440,14 +440,23 @@ unsigned br_ssl_engine_current_state(const br_ssl_engine_context *c)
 	return engine_state;
 }
 
+/* The parts of contracts that such functions of the engine have in common. */
+#define GIVEN \
+	ensures none: \result == \null ==> *len == 0; \
+	ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1)); \
+	ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1)); \
+	ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]);
+#define TAKEN \
+	requires some: 0 < len <= granted; \
+	assigns c->err, engine_state, granted \from len; \
+	ensures state: engine_state <= 31; \
+	ensures once: granted == 0;
+
 /*@ requires place: \valid(len);
     requires buffer: 0 < max <= BR_SSL_BUFSIZE_INPUT && \valid(buffer + (0 .. max - 1)) && \initialized(buffer + (0 .. max - 1)) && \separated(buffer + (0 .. max - 1), len, &tls_flight[0 .. 255]);
     assigns *len, granted, Frama_C_entropy_source, \result \from indirect: engine_state, indirect: Frama_C_entropy_source, buffer;
     ensures granted: *len == granted <= max;
-    ensures none: \result == \null ==> *len == 0;
-    ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1));
-    ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1));
-    ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]); */
+    GIVEN */
 static unsigned char *grant(unsigned bit, size_t *len, unsigned char *buffer, size_t max)
 {
 	*len = granted = 0;
@@ -460,10 +469,7 @@ static unsigned char *grant(unsigned bit, size_t *len, unsigned char *buffer, si
 /*@ requires place: \valid(len);
     assigns *len, granted, Frama_C_entropy_source, \result \from indirect: engine_state, indirect: Frama_C_entropy_source, &tls_out[0];
     ensures granted: *len == granted <= BR_SSL_BUFSIZE_INPUT;
-    ensures none: \result == \null ==> *len == 0;
-    ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1));
-    ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1));
-    ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]); */
+    GIVEN */
 unsigned char *br_ssl_engine_sendrec_buf(const br_ssl_engine_context *c, size_t *len)
 {
 	return grant(BR_SSL_SENDREC, len, tls_out, sizeof tls_out);
@@ -472,10 +478,7 @@ unsigned char *br_ssl_engine_sendrec_buf(const br_ssl_engine_context *c, size_t 
 /*@ requires place: \valid(len);
     assigns *len, granted, Frama_C_entropy_source, \result \from indirect: engine_state, indirect: Frama_C_entropy_source, &tls_out[0];
     ensures granted: *len == granted <= BR_SSL_BUFSIZE_INPUT;
-    ensures none: \result == \null ==> *len == 0;
-    ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1));
-    ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1));
-    ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]); */
+    GIVEN */
 unsigned char *br_ssl_engine_sendapp_buf(const br_ssl_engine_context *c, size_t *len)
 {
 	return grant(BR_SSL_SENDAPP, len, tls_out, sizeof tls_out);
@@ -484,10 +487,7 @@ unsigned char *br_ssl_engine_sendapp_buf(const br_ssl_engine_context *c, size_t 
 /*@ requires place: \valid(len);
     assigns *len, granted, Frama_C_entropy_source, \result \from indirect: engine_state, indirect: Frama_C_entropy_source, &tls_in[0];
     ensures granted: *len == granted <= BR_SSL_BUFSIZE_INPUT;
-    ensures none: \result == \null ==> *len == 0;
-    ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1));
-    ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1));
-    ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]); */
+    GIVEN */
 unsigned char *br_ssl_engine_recvrec_buf(const br_ssl_engine_context *c, size_t *len)
 {
 	return grant(BR_SSL_RECVREC, len, tls_in, sizeof tls_in);
@@ -496,37 +496,22 @@ unsigned char *br_ssl_engine_recvrec_buf(const br_ssl_engine_context *c, size_t 
 /*@ requires place: \valid(len);
     assigns *len, granted, Frama_C_entropy_source, \result \from indirect: engine_state, indirect: Frama_C_entropy_source, &tls_in[0];
     ensures granted: *len == granted <= BR_SSL_BUFSIZE_INPUT;
-    ensures none: \result == \null ==> *len == 0;
-    ensures some: \result != \null ==> 0 < *len && \valid(\result + (0 .. *len - 1));
-    ensures set: \result != \null ==> \initialized(\result + (0 .. *len - 1));
-    ensures apart: \result != \null ==> \separated(\result + (0 .. *len - 1), len, &tls_flight[0 .. 255]); */
+    GIVEN */
 unsigned char *br_ssl_engine_recvapp_buf(const br_ssl_engine_context *c, size_t *len)
 {
 	return grant(BR_SSL_RECVAPP, len, tls_in, sizeof tls_in);
 }
 
-/*@ requires some: 0 < len <= granted;
-    assigns c->err, engine_state, granted \from len;
-    ensures state: engine_state <= 31;
-    ensures once: granted == 0; */
+/*@ TAKEN */
 extern void br_ssl_engine_sendrec_ack(br_ssl_engine_context *c, size_t len);
 
-/*@ requires some: 0 < len <= granted;
-    assigns c->err, engine_state, granted \from len;
-    ensures state: engine_state <= 31;
-    ensures once: granted == 0; */
+/*@ TAKEN */
 extern void br_ssl_engine_sendapp_ack(br_ssl_engine_context *c, size_t len);
 
-/*@ requires some: 0 < len <= granted;
-    assigns c->err, engine_state, granted \from len;
-    ensures state: engine_state <= 31;
-    ensures once: granted == 0; */
+/*@ TAKEN */
 extern void br_ssl_engine_recvrec_ack(br_ssl_engine_context *c, size_t len);
 
-/*@ requires some: 0 < len <= granted;
-    assigns c->err, engine_state, granted \from len;
-    ensures state: engine_state <= 31;
-    ensures once: granted == 0; */
+/*@ TAKEN */
 extern void br_ssl_engine_recvapp_ack(br_ssl_engine_context *c, size_t len);
 
 /*@ assigns c->err, engine_state \from c->err, engine_state;

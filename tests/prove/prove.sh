@@ -77,42 +77,44 @@ wp() {
 	sed -n "s/^.*\\(Proved goals: *.*\\)/prove: $name: \\1/p" "$work/$name.wp"
 }
 
+# What is left needs a reason: the first file of either awk is PART.open or PART.unreached. Its lines
+# are a function and a part of the property or statement, and then the reason.
+# shellcheck disable=SC2016 # awk's dollars
+reasons='
+	FILENAME == ARGV[1] {
+		if ($0 !~ /^#/ && NF == 3) {
+			of[++n] = $1
+			words[n] = $2
+		}
+		next
+	}
+	function has_reason(name, text, i, found) {
+		for (i = 1; i <= n; i++)
+			if (name == of[i] && index(text, words[i]))
+				found = used[i] = 1
+		stated += found
+		bad += !found
+		return found
+	}
+	function conclude(what, i) {
+		for (i = 1; i <= n; i++)
+			if (!used[i]) {
+				print "prove: not needed in " ARGV[1] ": " of[i] ", " words[i]
+				unused++
+			}
+		printf "prove: %s: %d %s, %d of them with a stated reason\n", part, bad + stated, what, stated
+		exit bad + unused > 0
+	}'
+
 # judge: the tables against PART.open, and cover. A table's columns: folder, file, line, function, kind, status, property.
 judge() {
 	[ -z "${KEEP:-}" ] || cp "$work"/*.state "$work"/*.eva "$work"/*.wp "$work"/*.report "$KEEP"
-	awk -F '\t' -v part="$part" '
-		FILENAME == ARGV[1] {
-			if ($0 !~ /^#/) {
-				open[++n] = $1
-				of[n] = $2
-			}
-			next
-		}
+	awk -F '\t' -v part="$part" "$reasons"'
 		FNR == 1 || $6 == "Considered valid" { next }
 		# A precondition is proven at each call, where it has a line of its own.
 		$5 == "precondition" { next }
-		{
-			found = 0
-			for (i = 1; i <= n; i++)
-				if ($4 == open[i] && index($7, of[i])) {
-					used[i] = 1
-					found = 1
-				}
-			if (!found) {
-				print "prove: open: " $4 ", " $5 ": " $7
-				bad++
-			} else
-				stated++
-		}
-		END {
-			for (i = 1; i <= n; i++)
-				if (!used[i]) {
-					print "prove: not needed in " part ".open: " open[i] ", " of[i]
-					bad++
-				}
-			printf "prove: %s: %d properties open, %d of them with a stated reason\n", part, bad + stated, stated
-			exit bad > 0
-		}' "$part.open" "$work"/*.report
+		!has_reason($4, $7) { print "prove: open: " $4 ", " $5 ": " $7 }
+		END { conclude("properties open") }' "$part.open" "$work"/*.report
 	properties=$?
 	cover || return
 	return $properties
@@ -121,14 +123,7 @@ judge() {
 # cover: the statements that none of the part's runs reached, against PART.unreached. What has two
 # underscores is the C library's headers.
 cover() {
-	awk -F '\t' -v part="$part" '
-		FILENAME == ARGV[1] {
-			if ($0 !~ /^#/ && NF == 3) {
-				stated[++n] = $1
-				words[n] = $2
-			}
-			next
-		}
+	awk -F '\t' -v part="$part" "$reasons"'
 		FNR == 1 { split("", times) }
 		$2 !~ /^[01]$/ || /^__/ { next }
 		{ statement = $1 "\t" $3 "\t" ++times[$1, $3] }
@@ -142,23 +137,10 @@ cover() {
 				split(statement, field, "\t")
 				if (reached[statement] || field[2] == "never called" && field[1] in called)
 					continue
-				found = 0
-				for (i = 1; i <= n; i++)
-					if (field[1] == stated[i] && index(field[2], words[i]))
-						found = used[i] = 1
-				if (!found) {
+				if (!has_reason(field[1], field[2]))
 					print "prove: unreached: " field[1] ": " field[2]
-					bad++
-				} else
-					given++
 			}
-			for (i = 1; i <= n; i++)
-				if (!used[i]) {
-					print "prove: not needed in " part ".unreached: " stated[i] ", " words[i]
-					bad++
-				}
-			printf "prove: %s: %d statements unreached, %d of them with a stated reason\n", part, bad + given, given
-			exit bad > 0
+			conclude("statements unreached")
 		}' "$part.unreached" "$work"/*.reached
 }
 

@@ -72,16 +72,21 @@ static const char *any_words(void)
 	return words;
 }
 
-enum tls_verdict tls_start(const char *certfile, const char *keyfile, void (*warn)(const char *what), const char **why)
+static enum tls_verdict look_at(const char *certfile, const char *keyfile, void (*tell)(const char *what))
 {
 	strlen(certfile);
 	if (keyfile != NULL)
 		strlen(keyfile);
 	while (any(0, 1))
-		warn(any_words());
+		tell(any_words());
 	errno = any(0, 4095);
-	*why = any_words();
 	return any(TLS_OK, TLS_FAILED);
+}
+
+enum tls_verdict tls_start(const char *certfile, const char *keyfile, void (*warn)(const char *what), const char **why)
+{
+	*why = any_words();
+	return look_at(certfile, keyfile, warn);
 }
 
 const char *tls_end(void)
@@ -92,13 +97,7 @@ const char *tls_end(void)
 
 enum tls_verdict tls_check(const char *certfile, const char *keyfile, void (*say)(const char *what))
 {
-	strlen(certfile);
-	if (keyfile != NULL)
-		strlen(keyfile);
-	while (any(0, 1))
-		say(any_words());
-	errno = any(0, 4095);
-	return any(TLS_OK, TLS_FAILED);
+	return look_at(certfile, keyfile, say);
 }
 
 static char argument0[STRING_SIZE], argument1[STRING_SIZE], argument2[STRING_SIZE], argument3[STRING_SIZE];
