@@ -56,7 +56,7 @@
 #define RSA_MIN		(2048 / 8)
 #define RSA_MAX		(4096 / 8)
 #define HASH_MAX	64
-#define ALERT		21	/* a record type */
+#define TEXT		23	/* a record type */
 
 /* Of a descriptor that polls as writable so much can be written without waiting. */
 #define CHUNK		4096
@@ -93,7 +93,7 @@ static const struct hash {
 /* How a relay ends. */
 enum outcome {
 	SERVED, TIMEOUT, CLOSED, NOT_TLS, BROKEN, NO_VERSION, NO_CIPHER, DISTRUSTED, ALERTED,
-	UNSIGNED, NO_RANDOM, NO_JAIL, NO_DROP, NO_LIMITS, NO_FILTER, DIED, KILLED
+	GARBLED, UNREAD, UNSENT, NOT_RELAYED, UNSIGNED, NO_RANDOM, NO_JAIL, NO_DROP, NO_LIMITS, NO_FILTER, DIED, KILLED
 };
 
 static const struct {
@@ -109,6 +109,10 @@ static const struct {
 	[NO_CIPHER] = { TLS_FAILED, "no common cipher, curve or hash" },
 	[DISTRUSTED] = { TLS_FAILED, "client refused the certificate" },
 	[ALERTED] = { TLS_FAILED, "client gave up with an alert" },
+	[GARBLED] = { TLS_FAILED, "malformed record" },
+	[UNREAD] = { TLS_FAILED, "relay: cannot read from client" },
+	[UNSENT] = { TLS_FAILED, "relay: cannot write to client" },
+	[NOT_RELAYED] = { TLS_TROUBLE, "relay: cannot pass text on" },
 	[UNSIGNED] = { TLS_TROUBLE, "relay: no signature" },
 	[NO_RANDOM] = { TLS_TROUBLE, "relay: no random numbers" },
 	[NO_JAIL] = { TLS_TROUBLE, "relay: cannot chroot" },
@@ -854,7 +858,7 @@ static enum outcome start_engine(void)
 	return br_ssl_server_reset(&tls.server) ? SERVED : NO_RANDOM;
 }
 
-/* Why the engine is closed, should that be before the handshake's end. */
+/* Why the engine is closed. */
 static enum outcome engine_outcome(void)
 {
 	static const struct {
@@ -875,6 +879,8 @@ static enum outcome engine_outcome(void)
 	int error = br_ssl_engine_last_error(engine);
 	size_t i;
 
+	if (established)
+		return error == BR_ERR_OK ? SERVED : GARBLED;
 	if (error == BR_ERR_OK)
 		return CLOSED;
 	for (i = 0; i < sizeof known / sizeof *known; i++)
@@ -916,7 +922,7 @@ static void drop_input(int fd)
  */
 static _Noreturn void leave(enum outcome outcome)
 {
-	outcome_at_alarm = outcome = established ? SERVED : outcome;
+	outcome_at_alarm = outcome;
 	alarm(CLOSE_WAIT);
 	shutdown(2, SHUT_RDWR);
 	drop_input(2);
@@ -951,8 +957,8 @@ static void send_flight(void)
 	n = write(1, p, len < CHUNK ? len : CHUNK);
 	if (may_retry(n))
 		return;
-	if (n <= 0)
-		leave(CLOSED);
+	if (n <= 0)	/* of a client that is gone before our close_notify nothing need be said */
+		leave(!established ? CLOSED : server_done ? SERVED : UNSENT);
 	if (tls.to == 0)
 		br_ssl_engine_sendrec_ack(engine, n);
 	else if ((tls.from += n) == tls.to)
@@ -960,9 +966,10 @@ static void send_flight(void)
 }
 
 /*
- * An alert after the handshake is close_notify, or the client's engine is
- * dead: it will send no more either way. BearSSL would give up sending, too,
- * so it is not told, and the client still gets its replies.
+ * After the handshake BearSSL is given text only. An alert is close_notify, or
+ * the client's engine is dead, and another handshake is not to be had: it will
+ * send no more either way. BearSSL would give up sending, too, so it is not
+ * told, and the client still gets its replies.
  */
 static void from_client(void)
 {
@@ -972,12 +979,12 @@ static void from_client(void)
 
 	if (may_retry(n))
 		return;
-	if (n > 0 && !(established && p == tls.in && p[0] == ALERT)) {
+	if (n > 0 && !(established && p == tls.in && p[0] != TEXT)) {
 		br_ssl_engine_recvrec_ack(engine, n);
 		return;
 	}
-	if (!established)
-		leave(CLOSED);
+	if (!established || n == -1)
+		leave(established ? UNREAD : CLOSED);
 	client_done = 1;
 	shutdown(2, SHUT_WR);	/* fails only if the server is gone: then read tells */
 }
@@ -991,7 +998,7 @@ static void to_server(void)
 	if (may_retry(n))
 		return;
 	if (n <= 0)
-		leave(SERVED);
+		leave(NOT_RELAYED);
 	explicit_bzero(p, n);
 	br_ssl_engine_recvapp_ack(engine, n);
 }
@@ -1009,6 +1016,8 @@ static void from_server(void)
 		br_ssl_engine_flush(engine, 0);
 		return;
 	}
+	if (n == -1)
+		leave(NOT_RELAYED);
 	server_done = 1;
 	br_ssl_engine_close(engine);
 }
@@ -1037,7 +1046,7 @@ static void step(unsigned state, int flying)
 	};
 
 	if (poll(p, sizeof p / sizeof *p, -1) == -1 && errno != EINTR)
-		leave(BROKEN);
+		leave(NOT_RELAYED);
 	if (p[1].revents != 0)
 		send_flight();
 	else if (text_out && (p[2].revents & ~POLLIN) != 0)

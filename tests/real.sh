@@ -480,6 +480,7 @@ qmail-poppass[17]: auth failed rhost=local user="alice"
 qmail-poppass[18]: closed rhost=203.0.113.11 what="too many errors"
 qmail-poppass[19]: closed rhost=203.0.113.12 user="alice" what="timeout"
 qmail-poppass[20]: tls failed rhost=203.0.113.13 what="handshake timeout"
+qmail-poppass[21]: tls failed rhost=203.0.113.14 what="relay: cannot read from client"
 END
 }
 

@@ -15,7 +15,7 @@
  */
 #include "glue.h"
 
-enum { SPIN = 200, TEXT_LIMIT = 100000, WIRE = 1 << 18, MOUTHFUL = 20000, WINDOW = 16, TEXT_RECORD = 23 };
+enum { SPIN = 200, TEXT_LIMIT = 100000, WIRE = 1 << 18, MOUTHFUL = 20000, WINDOW = 16, TEXT_RECORD = 23, ALERT_RECORD = 21 };
 
 static int fake_shutdown(int fd, int how);
 
@@ -55,6 +55,7 @@ static const uint8_t *input, *input_end;
 static int manner, chance, idle, pause_left, phase, signatures;
 static int client_stalls, server_stalls, client_over, server_over, client_reset, server_gone, text_over;
 static int broken;	/* somebody did what not all text outlives */
+static int odd;	/* behind nothing broken came a record that is no text */
 static int closing;	/* the client: after its close_notify it takes no text */
 
 /* No 16 of them in a row come twice. */
@@ -216,6 +217,7 @@ static void odd_record(void)
 		br_ssl_engine_flush(talker, 1);
 		pump();
 		talker->record_type_out = TEXT_RECORD;
+		odd = !broken;
 		broken = 1;
 	}
 }
@@ -235,6 +237,7 @@ static void flip(void)
 	if (pending > 0 && bits) {
 		up[up_taken + at % pending] ^= bits;
 		broken = 1;
+		odd = 0;
 	}
 }
 
@@ -245,6 +248,7 @@ static void lose_or_repeat(void)
 		return;
 	n = n % pending + 1;
 	broken = 1;
+	odd = 0;
 	if (next_byte() & 1)
 		up_size -= n;
 	else if (up_size + n <= sizeof up) {
@@ -289,7 +293,7 @@ static void client_resets(void)
 
 static void server_ends(void)
 {
-	CHECK(broken || text_over || server_over, "the end of the text is not passed on");
+	CHECK(text_over || server_over, "the end of the text is not passed on");
 	server_over = 1;
 }
 
@@ -309,6 +313,7 @@ static void (*const deeds[16])(void) = {
 /* When all is done that was to be done nobody waits for anything. */
 static void see_rest(void)
 {
+	CHECK(!odd || text_over, "a record that is no text does not end the client's part");
 	if (broken || client_over || closing)
 		return;
 	CHECK(client_may_talk(), "the handshake stands still");
@@ -499,12 +504,12 @@ static void check_records(void)
 {
 	size_t at = 0, last = 0;
 	while (at + 5 <= down_size) {
-		CHECK(down[at] == ALERT || (down[at] >= 20 && down[at] <= 23 && down[at + 1] == 3 && down[at + 2] == 3), "no record of TLS 1.2");
+		CHECK(down[at] == ALERT_RECORD || (down[at] >= 20 && down[at] <= 23 && down[at + 1] == 3 && down[at + 2] == 3), "no record of TLS 1.2");
 		last = at;
 		at += 5 + (size_t)(down[at + 3] << 8 | down[at + 4]);
 	}
 	CHECK(broken || at == down_size, "half a record");
-	CHECK(broken || down[last] == ALERT, "the end of the text is not marked");
+	CHECK(broken || down[last] == ALERT_RECORD, "the end of the text is not marked");
 }
 
 static void check_memory(void)
@@ -523,7 +528,9 @@ static void check_memory(void)
 static void check_end(void)
 {
 	CHECK(code >= SERVED && code < DIED && code != UNSIGNED, "another outcome");
-	CHECK((code == SERVED) == established, "an outcome that does not fit");
+	CHECK(established == (code == SERVED || (code >= GARBLED && code <= NOT_RELAYED)), "an outcome that does not fit");
+	CHECK(code != SERVED || br_ssl_engine_last_error(engine) == BR_ERR_OK, "a broken record goes unmentioned");
+	CHECK(broken || code == SERVED, "an outcome without a cause");
 	CHECK(signatures <= 1 && established <= signatures, "a handshake without a signature");
 	check_records();
 	check_memory();
@@ -546,7 +553,7 @@ static void reset(void)
 	signature_at = sizeof signature;
 	idle = pause_left = phase = signatures = 0;
 	client_stalls = server_stalls = client_over = server_over = client_reset = server_gone = text_over = 0;
-	broken = closing = 0;
+	broken = odd = closing = 0;
 	code = -1;
 }
 
