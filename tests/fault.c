@@ -55,7 +55,7 @@
 #define TIMEOUT	"500 Timeout, closing connection."
 #define HOST	"mail.example.org"
 
-enum { REPLY_WAIT = 15000, LEFTOVER_WAIT = 500, BACKSTOP = 60, FILE_MAX = 65536, ARGS = 40 };
+enum { REPLY_WAIT = 15000, LEFTOVER_WAIT = 5000, BACKSTOP = 60, FILE_MAX = 65536, ARGS = 40 };
 
 static const char *folder, *programs, *users;
 static char self_folder[4096];

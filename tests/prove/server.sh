@@ -7,7 +7,7 @@ returns=waitpid:-1:0,pipe2:0,reap:0,getrandom:16,configure:0,split_command:0,loo
 # How many states are followed side by side, where the 10 of the others is not right.
 levels=put_escaped:0,put:0,put_byte:0,server_main:20,parse_ipv4:0,parse_group:0,parse_ipv6:0,take_literal:0
 levels=$levels,put_ipv6:300,reap:100,run:50,kill_chain:50,split_command:200
-proofs=look_up,variable,take_variable,find,milliseconds,set_left,write_some,write_all,put_byte,put,receive,fill
+proofs=await,look_up,variable,take_variable,find,milliseconds,set_left,write_some,write_all,put_byte,put,receive,fill
 proofs=$proofs,take_text,code_length,contains,reason,next_line,drop_line,mistake,has_control,begins,argument
 proofs=$proofs,add_field,obey,take_from_environment,take_with_port,is_blank,split_word,server_main,count_work
 proofs=$proofs,is_digit,parse_ipv4,parse_group,parse_ipv6,take_literal
