@@ -277,7 +277,8 @@ run_once()
 		echo '|---|---|---|---|---|---|---|'
 		awk '{ printf "| %s | %s | %s | %.0f us | %.0f, %.0f | %.3f | %.3f, %.3f |\n", $1, $2 == "cpu" ? "CPU" : "wall", $3, $5, $6, $7, $8, $9, $10 }' "$out/once.txt"
 	} >"$out/once.md"
-	target 'Plain session: CPU, times the floor' "$(ratio_of once.txt 'pipe cpu server')" 1.10
+	target 'Plain session, built without TLS: CPU, times the floor' "$(ratio_of once.txt 'pipe cpu server-without-TLS')" 1.10
+	target 'Plain session, TLS compiled in: CPU, times the floor' "$(ratio_of once.txt 'pipe cpu server')" 1.10
 }
 
 # ratio_of FILE 'KEYS': ratio and its quartiles.
