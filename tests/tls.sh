@@ -528,6 +528,18 @@ test_half() {
 }
 it 'half a handshake' test_half
 
+# The server has signed and greeted already: that the relay left this unread was a second line, "read from client".
+test_half_for_ever() {
+	serve_key p256
+	through stall 400
+	limit 40 openssl s_client -tls1_2 -connect "127.0.0.1:$VIA" >/dev/null 2>&1 </dev/null &
+	c=$!
+	within 20 grep -q 'exit 0' "$T/log" || fail 'it waits for ever' "$(cat "$T/log")"
+	is 'the log' "$(grep -o 'qmail-poppass.*' "$T/log" | sed 's/[0-9][0-9]*/N/')" 'qmail-poppass[N]: tls failed rhost=127.0.0.1 what="handshake timeout"'
+	kill "$MIDDLE" "$c"
+}
+slow 'half a handshake and then nothing is one line in the log' test_half_for_ever
+
 # It reads nothing any more, and stays: until the server gives up writing, the relay must neither work nor block.
 test_stall() {
 	native
