@@ -130,7 +130,7 @@ test_judge() {
 	liar set-too-late setpassword-file "(sleep 0.2; exec \"$P/setpassword-file\" \"\$@\") & exit 1" 'the file has the new password'
 	liar half-written setpassword-file 'cut -c 1-60 <"$2" >"$2.new"; mv "$2.new" "$2"' 'the file is damaged'
 	liar chatty setpassword-file "echo New-Secret-2 >&2; exec \"$P/setpassword-file\" \"\$@\"" 'is in the output'
-	liar orphan setpassword-file 'sleep 3 & exit 1' 'a child is left'
+	liar orphan setpassword-file 'sleep 30 & exit 1' 'a child is left'
 	liar silent qmail-poppass 'exit 0' 'nothing in the log'
 	liar early qmail-poppass "sleep 0.1; printf '200 Bye.\\r\\n'" 'reply "200 Bye."'
 	liar crashed qmail-poppass "echo 'qmail-poppass[1]: x' >&2; kill -SEGV \$\$" 'signal 11'
